@@ -29,9 +29,9 @@ type clusterJudge struct {
 
 // clusterCounts are figures since the start.
 type clusterCounts struct {
-	published, refused, unknown, repeated int64 // messages; told: those reported as gone; again: those numbered a second time
-	delivered, told, again                int64 // messages; of told, that are gone; numbered again
-	failovers                             int   // that no event of the soak has caused
+	published, refused, unknown, repeated int64 // publishes
+	delivered, told, again                int64 // messages; told: reported as gone; again: numbered a second time
+	failovers                             int   // those that no event of the soak has caused
 }
 
 type judgedChannel struct {

@@ -49,7 +49,6 @@ type soakCrowd struct {
 type soakCounts struct {
 	published, received, toldLost, refusals, left int64
 	cuts                                          int64 // clients that the server may have cut, because they did not read or send a request
-	standstills                                   int64 // times that the harness itself did not run
 	attacks                                       [attackKinds]int64
 	kept                                          int64 // the most bytes that channels may keep
 }

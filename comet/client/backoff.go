@@ -47,8 +47,14 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// retryAfter returns the delay in a Retry-After header, in seconds or as a date, at most an
-// hour; 0: none.
+// parseRetry parses the milliseconds of a retry message or event, which are only digits.
+func parseRetry(text string) (wait time.Duration, ok bool) {
+	ms, err := strconv.ParseUint(text, 10, 31)
+	return time.Duration(ms) * time.Millisecond, err == nil
+}
+
+// retryAfter returns the delay in a Retry-After header, in seconds or as a date, which next
+// bounds; 0: none.
 func retryAfter(h http.Header) time.Duration {
 	text := h.Get("Retry-After")
 	if seconds, err := strconv.Atoi(text); err == nil && seconds > 0 {

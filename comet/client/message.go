@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // message is a message of the server.
@@ -26,8 +25,8 @@ func (r *receiver) take(text []byte) error {
 	}
 	switch m.Type {
 	case "retry":
-		if ms, err := strconv.ParseUint(m.Content, 10, 31); err == nil {
-			r.told = time.Duration(ms) * time.Millisecond
+		if wait, ok := parseRetry(m.Content); ok {
+			r.told = wait
 		}
 		return nil
 	case "429", "503": // the connection was refused

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"strconv"
 	"time"
 )
 
@@ -100,8 +99,8 @@ func (s *eventStream) field() {
 	case "event":
 		s.kind = append(s.kind[:0], value...)
 	case "retry":
-		if ms, err := strconv.ParseUint(string(value), 10, 31); err == nil { // only digits
-			s.retry(time.Duration(ms) * time.Millisecond)
+		if wait, ok := parseRetry(string(value)); ok {
+			s.retry(wait)
 		}
 	}
 	// An id is the client's place in its channels, which also follows from the messages.

@@ -77,7 +77,7 @@ func TestAttachUnfenced(t *testing.T) {
 		j.answer(content)
 	}
 	p := n.partitions[0]
-	r.reignedBy(p.keyG, "another")
+	r.setRun(p.keyG, "another")
 	r.must("SET", p.prefix+"m:a", "1") // two messages are lost
 	r.must("SCRIPT", "FLUSH")
 	j.follow("a", 0)

@@ -13,15 +13,15 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// rides reports whether a partition has a wire.
-func (p *partition) rides() bool {
+// hasWire reports whether a partition has a wire.
+func (p *partition) hasWire() bool {
 	p.fast.mu.Lock()
 	defer p.fast.mu.Unlock()
 	return p.fast.wire != nil
 }
 
-// ride publishes messages until the partition has a wire. It returns the number of the last one.
-func (n *testNode) ride(name string) (last int32) {
+// publishUntilWire publishes messages until the partition has a wire. It returns the number of the last one.
+func (n *testNode) publishUntilWire(name string) (last int32) {
 	n.t.Helper()
 	p := n.of([]byte(name))
 	tries := 0
@@ -29,7 +29,7 @@ func (n *testNode) ride(name string) (last int32) {
 		tries++
 		m := n.home(name).publish(name, fmt.Sprint(name, " is tried ", tries, " ", last))
 		last = max(last, m.Msg.Seq)
-		return p.rides()
+		return p.hasWire()
 	})
 	return last
 }
@@ -56,7 +56,7 @@ func TestFastPath(t *testing.T) {
 	for name, r := range map[string]*redisServer{"a socket": startRedis(t), "a password, and a database": locked, "a Redis Cluster": servers[0]} {
 		n := startNode(t, 1, Config{Partitions: 3, Prefix: "of fastpath"}, r.url)
 		for _, room := range rooms {
-			last := n.ride(room)
+			last := n.publishUntilWire(room)
 			if m := n.home(room).publish(room, room+" by wire"); m.Msg.Seq != last+1 {
 				t.Errorf("%s: %s: number %d behind %d", name, room, m.Msg.Seq, last)
 			}
@@ -64,7 +64,7 @@ func TestFastPath(t *testing.T) {
 		if r != servers[0] {
 			r.must("SCRIPT", "FLUSH")
 			last := n.home("red").publish("red", "the script is not known").Msg.Seq
-			if now := n.ride("red"); now <= last {
+			if now := n.publishUntilWire("red"); now <= last {
 				t.Errorf("%s: number %d behind %d", name, now, last)
 			}
 		}
@@ -77,7 +77,7 @@ func TestFastPathFrozen(t *testing.T) {
 	needsMuch(t)
 	r := startRedis(t)
 	n := startNode(t, 1, Config{Wait: 300 * time.Millisecond}, r.url)
-	n.ride("room")
+	n.publishUntilWire("room")
 	r.signal(syscall.SIGSTOP)
 	j := n.home("room")
 	j.propose(mail.OpPublish, "room", "", "under way")
@@ -89,7 +89,7 @@ func TestFastPathFrozen(t *testing.T) {
 	}
 	r.signal(syscall.SIGCONT)
 	waitFor(t, "it is back", func() bool { return n.Away() == nil })
-	n.ride("room")
+	n.publishUntilWire("room")
 }
 
 // TestFastPathIdle ends a wire without a call, as a Redis does that closes silent connections: that is
@@ -97,10 +97,10 @@ func TestFastPathFrozen(t *testing.T) {
 func TestFastPathIdle(t *testing.T) {
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)
-	last := n.ride("room")
+	last := n.publishUntilWire("room")
 	p := n.of([]byte("room"))
 	p.fast.end()
-	waitFor(t, "the wire is gone", func() bool { return !p.rides() })
+	waitFor(t, "the wire is gone", func() bool { return !p.hasWire() })
 	if m := n.home("room").publish("room", "without one"); m.Msg.Seq != last+1 {
 		t.Errorf("number %d behind %d", m.Msg.Seq, last)
 	}
@@ -115,14 +115,14 @@ func TestFastPathIdle(t *testing.T) {
 func TestFastPathLarge(t *testing.T) {
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)
-	n.ride("room")
+	n.publishUntilWire("room")
 	for round := range 3 {
 		content := fmt.Sprint(round, strings.Repeat("x", 8<<20))
 		if m := n.home("room").publish("room", content); string(m.Msg.Content()) != content {
 			t.Errorf("round %d: other content", round)
 		}
 	}
-	if !n.of([]byte("room")).rides() {
+	if !n.of([]byte("room")).hasWire() {
 		t.Error("the wire is gone")
 	}
 }

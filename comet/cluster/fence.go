@@ -204,5 +204,5 @@ func beforeID(id string) string {
 	return unsigned(ms) + "-" + unsigned(seq)
 }
 
-// errNoReign is the error of a call before begin.
+// errNoTerm is the error of a call before begin.
 var errNoTerm = errors.New("redis: no generation")

@@ -20,18 +20,18 @@ func (j *judge) forget(what string) {
 	}
 }
 
-// reignedBy makes a partition belong to another run of a master.
-func (s *redisServer) reignedBy(g, run string) {
+// setRun makes a partition belong to another run of a master.
+func (s *redisServer) setRun(g, run string) {
 	at := s.must("HGET", g, "at")
 	s.must("HSET", g, "run", run, "at", run+at[len(run):])
 }
 
-// TestReignBegins has a generation whose number begins with the digits of one that a node knows: the
+// TestTermBegins has a generation whose number begins with the digits of one that a node knows: the
 // node must not take it for that one.
-func TestReignBegins(t *testing.T) {
+func TestTermBegins(t *testing.T) {
 	r := startRedis(t)
 	n := startNode(t, 1, Config{}, r.url)
-	last := n.ride("room")
+	last := n.publishUntilWire("room")
 	p := n.of([]byte("room"))
 	gen := r.must("HGET", p.keyG, "gen")
 	at := r.must("HGET", p.keyG, "at")
@@ -41,10 +41,10 @@ func TestReignBegins(t *testing.T) {
 	}
 }
 
-// TestLostReign: a master publishes, and its whole term is lost. The next master has the state from
+// TestLostTerm: a master publishes, and its whole term is lost. The next master has the state from
 // before, and a node that has not heard of the lost term raises the numbers there. The other nodes
 // raise them once more: no number is given twice, and all nodes continue.
-func TestLostReign(t *testing.T) {
+func TestLostTerm(t *testing.T) {
 	for range 4 {
 		r := startRedis(t)
 		nodes := []*testNode{startNode(t, 1, Config{}, r.url), startNode(t, 1, Config{}, r.url)}
@@ -66,13 +66,13 @@ func TestLostReign(t *testing.T) {
 		for _, key := range keys {
 			r.must("COPY", key, "old:"+key)
 		}
-		r.reignedBy(g, "another")
+		r.setRun(g, "another")
 		publish(knows, "lost", 20)
 		waitFor(t, "the node knows of the new master", func() bool { return len(knows.judges[0].messages(rooms[3])) == 31 })
 		for _, key := range keys {
 			r.must("RENAME", "old:"+key, key)
 		}
-		r.reignedBy(g, "yet another")
+		r.setRun(g, "yet another")
 		publish(ignorant, "behind", 10)
 		ignorant.Resume()
 		settle(t, nodes, rooms...)
@@ -98,7 +98,7 @@ func TestJumpsDiffer(t *testing.T) {
 	r.must("COPY", p.keyG, "before")
 	for range 200 {
 		r.must("COPY", "before", p.keyG, "REPLACE")
-		r.reignedBy(p.keyG, "another")
+		r.setRun(p.keyG, "another")
 		ctx, done := p.log.call(hang)
 		f, err := p.fence(ctx, true)
 		done()

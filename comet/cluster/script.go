@@ -3,6 +3,7 @@ package cluster
 import (
 	"crypto/sha1"
 	"encoding/hex"
+	"strconv"
 	"strings"
 
 	"github.com/redis/rueidis"
@@ -37,7 +38,7 @@ const (
 //
 // The answer is the new b, off and total, and then life<<32 | number for each operation: the
 // number of its message; for x and s the next number. It is negative if the key was known.
-const publishText = `
+var publishText = `
 local call, pack, floor = redis.call, struct.pack, math.floor
 local at = call('HGET', KEYS[1], 'at')
 if not at or string.sub(at, 1, #TERM) ~= TERM then return redis.error_reply('STALE') end
@@ -127,7 +128,7 @@ if items > 0 then
     local segments = {}
     for s in string.gmatch(call('HGET', KEYS[1], 'segments') or '', '%S+') do segments[#segments + 1] = s end
     segments[#segments + 1] = id
-    if #segments > 8 then call('XTRIM', KEYS[2], 'MINID', table.remove(segments, 1)) end
+    if #segments > ` + strconv.Itoa(busSegments) + ` then call('XTRIM', KEYS[2], 'MINID', table.remove(segments, 1)) end
     call('HSET', KEYS[1], 'segments', table.concat(segments, ' '))
     sm, sb = 0, 0
   end
@@ -136,7 +137,7 @@ end
 return {b, off, total, unpack(res)}
 `
 
-// newReigning makes a script for one run of a master in one generation. Its text contains
+// newTermScript makes a script for one run of a master in one generation. Its text contains
 // TERM and GEN, so no other master has loaded it.
 func newTermScript(run string, gen uint32, text string) *script {
 	return newScript("local TERM, GEN = '" + run + unsigned(gen) + " ', '" + unsigned(gen) + "'" + text)

@@ -11,7 +11,7 @@ import (
 
 // When flushSignals returns, every signal for which kill(2) has returned is in its channel,
 // whichever thread takes it, and however late that thread gets a processor.
-func TestTold(t *testing.T) {
+func TestFlushSignals(t *testing.T) {
 	s := newSignals(false)
 	defer signal.Stop(s.Stops)
 	defer signal.Stop(s.Hangups)

@@ -1,12 +1,10 @@
 package upgrade
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -22,7 +20,7 @@ type rehearsalProcess struct {
 	cmd     *exec.Cmd
 	control *os.File
 	answers chan answer  // closed when the rehearsal has ended
-	output  bytes.Buffer // the beginning of its stdout and stderr
+	output  prefixWriter // its stdout and stderr
 	ended   bool
 }
 
@@ -37,10 +35,9 @@ func startRehearsal() (*rehearsalProcess, error) {
 	r := &rehearsalProcess{control: os.NewFile(uintptr(ends[0]), "control"), answers: make(chan answer, 4)}
 	r.cmd = &exec.Cmd{
 		Path: process.path, Args: process.args, Env: append(process.environment[:len(process.environment):len(process.environment)], RoleVariable+"="+string(roleClean)),
-		Stdout: &prefixWriter{to: &r.output}, Stderr: &prefixWriter{to: &r.output},
+		Stdout: &r.output, Stderr: &r.output, // the same writer keeps the lines in order
 		ExtraFiles: []*os.File{its}, WaitDelay: time.Second,
 	}
-	r.cmd.Stderr = r.cmd.Stdout // the same writer keeps the lines in order
 	if err := withoutHugePages(r.cmd.Start); err != nil {
 		r.control.Close()
 		return nil, fmt.Errorf("starting %s: %w", process.path, err)
@@ -103,7 +100,7 @@ func (r *rehearsalProcess) await(ctx context.Context, timeout time.Duration, doi
 
 // lastWords returns what the rehearsal has written to stdout and stderr, as one line after a colon.
 func (r *rehearsalProcess) lastWords() string {
-	text := strings.TrimSpace(r.output.String())
+	text := strings.TrimSpace(string(r.output.text))
 	if text == "" {
 		return ""
 	}
@@ -143,11 +140,11 @@ func (r *rehearsalProcess) kill() {
 }
 
 // prefixWriter keeps the first maxOutput bytes written to it, and drops the rest.
-type prefixWriter struct{ to *bytes.Buffer }
+type prefixWriter struct{ text []byte }
 
 const maxOutput = 500
 
-func (l *prefixWriter) Write(p []byte) (int, error) {
-	_, err := io.CopyN(l.to, bytes.NewReader(p), int64(min(len(p), max(maxOutput-l.to.Len(), 0))))
-	return len(p), err
+func (w *prefixWriter) Write(p []byte) (int, error) {
+	w.text = append(w.text, p[:min(len(p), maxOutput-len(w.text))]...)
+	return len(p), nil
 }
