@@ -201,17 +201,20 @@ func TestUpgrade(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 }
 
-// TestICometZombie: a zombie process counts as ended.
+// TestICometZombie: a zombie process counts as ended, and so does one that is gone.
 func TestICometZombie(t *testing.T) {
 	s := newService(t, freeConf)
 	dead := exec.Command(copied(t, "/bin/sh"), "-c", "kill -9 $$", s.conf)
 	if err := dead.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = dead.Wait() }()
-	until(t, func() bool { return daemon.IsZombie(dead.Process.Pid) })
+	until(t, func() bool { return daemon.HasEnded(dead.Process.Pid) })
 	s.leave(itoa(dead.Process.Pid))
 	s.must("-d", s.conf)
 	s.serves()
 	s.must("-s", "stop", s.conf)
+	_ = dead.Wait()
+	if !daemon.HasEnded(dead.Process.Pid) || daemon.HasEnded(os.Getpid()) {
+		t.Error("a process that is gone does not count as ended, or one that runs does")
+	}
 }

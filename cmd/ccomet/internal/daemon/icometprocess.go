@@ -21,7 +21,7 @@ import (
 // another configuration file is an error.
 func icometProcess(pidfile, text, config string) (int, error) {
 	pid, err := strconv.Atoi(text)
-	if err != nil || pid <= 0 || ProcessName(pid) != ICometName || sameProgram(pid) || IsZombie(pid) {
+	if err != nil || pid <= 0 || ProcessName(pid) != ICometName || sameProgram(pid) {
 		return 0, nil
 	}
 	args := processArgs(pid)
@@ -29,6 +29,9 @@ func icometProcess(pidfile, text, config string) (int, error) {
 		if isFileOf(pid, arg, config) {
 			return pid, nil
 		}
+	}
+	if HasEnded(pid) { // last, because it may have ended while it was looked at
+		return 0, nil
 	}
 	return 0, fmt.Errorf("pidfile %s: process %d has its number, but does not seem to serve this configuration (%q): not stopped; remove the pidfile if it is stale",
 		pidfile, pid, strings.Join(args, " "))
@@ -56,12 +59,12 @@ func ProcessName(pid int) string {
 	return strings.TrimSuffix(string(text), "\n")
 }
 
-// IsZombie reports whether a process has ended, and its parent has not waited for
+// HasEnded reports whether a process has ended, also if its parent has not waited for
 // it yet.
-func IsZombie(pid int) bool {
-	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+func HasEnded(pid int) bool {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	at := bytes.LastIndexByte(text, ')') // the end of the name, which may contain any bytes
-	return at >= 0 && bytes.HasPrefix(text[at+1:], []byte(" Z"))
+	return err != nil || bytes.HasPrefix(text[at+1:], []byte(" Z"))
 }
 
 // processArgs returns the command line of a process, including the program's name.
