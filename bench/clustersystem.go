@@ -50,7 +50,7 @@ func (o *Options) startSystem(ctx context.Context, nodes int, withRedis bool) (s
 		return nil, err
 	}
 	if withRedis && o.Target.Cluster == (target.Cluster{}) {
-		return nil, fmt.Errorf("%s: its target does not say how several of it use one Redis", o.Target.Label)
+		return nil, fmt.Errorf("%s: the target file does not say how several servers use one Redis", o.Target.Label)
 	}
 	s = &system{contestant: &contestant{
 		run:       &run{Options: o, ctx: ctx, id: rand.Uint32(), transport: transport, started: time.Now()},
@@ -107,7 +107,7 @@ func (s *server) admits(ctx context.Context, t *target.Transport) error {
 			return nil
 		}
 		if failed := sleep(ctx, moment); failed != nil {
-			return fmt.Errorf("the server takes no subscribers: status %d, %w: %s", status, errors.Join(err, failed), s.log)
+			return fmt.Errorf("the server does not accept subscribers: status %d, %w: %s", status, errors.Join(err, failed), s.log)
 		}
 	}
 }

@@ -89,7 +89,7 @@ type compareRun struct {
 // reported before a run of minutes.
 func (m *compareRun) check() error {
 	if m.c.Rounds < 1 || len(m.c.Others) > 8 {
-		return fmt.Errorf("%d rounds beside %d other servers: want a round at least, and 8 servers at most", m.c.Rounds, len(m.c.Others))
+		return fmt.Errorf("%d rounds, %d other servers: want at least 1 round, and at most 8 servers", m.c.Rounds, len(m.c.Others))
 	}
 	for _, name := range m.c.Only {
 		if !slices.Contains(CompareRows(), name) {

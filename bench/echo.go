@@ -31,7 +31,7 @@ func (o *Options) Echo(ctx context.Context, c EchoConfig) error {
 		return err
 	}
 	if t.Say == "" {
-		return fmt.Errorf("%s: clients of its transport %s say nothing", o.Target.Label, o.Transport)
+		return fmt.Errorf("%s: clients of the transport %s cannot send", o.Target.Label, o.Transport)
 	}
 	if o.Target.Process == "ccomet" && !o.Running && o.PID == 0 {
 		if o, err = o.with("--ws-publish --ws-rate 0"); err != nil {

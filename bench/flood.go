@@ -86,7 +86,7 @@ func (o *Options) flood(ctx context.Context, c SiegeConfig, which *flood) (f res
 		f.Name, mib(f.SentBytes), mib(f.ResidentBefore), mib(f.ResidentPeak), mib(f.PromisedBytes), f.Connections, f.Refused, f.Cut)
 	m.print("  others: %s; newcomers: %s", latencyLine(f.Latency), newcomerWords(f.Newcomers))
 	if f.ResidentPeak > f.PromisedBytes {
-		err = fmt.Errorf("%s: %d bytes were resident, and %d is what the ceilings promise", f.Name, f.ResidentPeak, f.PromisedBytes)
+		err = fmt.Errorf("%s: %d bytes were resident, but the limits allow %d", f.Name, f.ResidentPeak, f.PromisedBytes)
 	}
 	return f, err
 }

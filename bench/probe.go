@@ -21,43 +21,43 @@ type bystanders struct {
 // probes is the number of subscribers that stay.
 const probes = 50
 
-func (p *bystanders) open() (err error) {
-	p.stay = p.swarm(target.MaxChannel, false)
-	if err = p.stay.open(p.ctx, probes, 1); err != nil {
+func (b *bystanders) open() (err error) {
+	b.stay = b.swarm(target.MaxChannel, false)
+	if err = b.stay.open(b.ctx, probes, 1); err != nil {
 		return err
 	}
-	p.toStay, err = p.publisher(target.MaxChannel, 1, 1, 1)
+	b.toStay, err = b.publisher(target.MaxChannel, 1, 1, 1)
 	return err
 }
 
 // probe publishes to the subscribers that stay until ctx is done.
-func (p *bystanders) probe(ctx context.Context, every time.Duration) error {
-	return p.publishEvery(ctx, p.toStay, every, &p.seen)
+func (b *bystanders) probe(ctx context.Context, every time.Duration) error {
+	return b.publishEvery(ctx, b.toStay, every, &b.seen)
 }
 
 // publishEvery publishes until ctx is done, and counts the messages.
-func (p *bystanders) publishEvery(ctx context.Context, to *child, every time.Duration, count *int) error {
+func (b *bystanders) publishEvery(ctx context.Context, to *child, every time.Duration, count *int) error {
 	for sleep(ctx, every) == nil {
 		*count++
-		if _, err := to.ask(p.ctx, "published", "publish 1"); err != nil {
+		if _, err := to.ask(b.ctx, "published", "publish 1"); err != nil {
 			return err
 		}
 	}
-	return p.ctx.Err()
+	return b.ctx.Err()
 }
 
 // stayed returns the latency of the subscribers that stay, since the last call.
-func (p *bystanders) stayed() (result.Latency, error) {
-	if err := p.stay.expect(p.seen); err != nil {
+func (b *bystanders) stayed() (result.Latency, error) {
+	if err := b.stay.expect(b.seen); err != nil {
 		return result.Latency{}, err
 	}
-	p.seen = 0
-	if err := p.arrived(p.stay); err != nil {
+	b.seen = 0
+	if err := b.arrived(b.stay); err != nil {
 		return result.Latency{}, err
 	}
-	_, _, latency, err := p.verdict(p.stay)
+	_, _, latency, err := b.verdict(b.stay)
 	if err != nil {
 		return latency, fmt.Errorf("those who stayed: %w", err)
 	}
-	return latency, p.stay.tell("fresh")
+	return latency, b.stay.tell("fresh")
 }

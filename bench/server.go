@@ -52,7 +52,7 @@ func newServer(t *target.Target, command string, words ...string) (*server, erro
 		command = t.Spawn
 	}
 	if strings.TrimSpace(command) == "" {
-		return nil, fmt.Errorf("%s: its target says nothing of how to start it: want --spawn, or --running", t.Label)
+		return nil, fmt.Errorf("%s: the target file has no command to start it: want --spawn, or --running", t.Label)
 	}
 	s := &server{log: new(tail), words: words}
 	var err error

@@ -143,13 +143,13 @@ func (m *siegeRun) slowhttptest(ctx context.Context, flags, path string) error {
 }
 
 // gone waits until about as few connections are left as there should be.
-func (m *bystanders) gone(most int64) error {
+func (b *bystanders) gone(most int64) error {
 	for range 600 {
-		n, err := m.figure("connections")
+		n, err := b.figure("connections")
 		if err != nil || n <= most+10 {
 			return err
 		}
-		if err := sleep(m.ctx, 200*time.Millisecond); err != nil {
+		if err := sleep(b.ctx, 200*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -167,30 +167,30 @@ type phase struct {
 
 // phase runs do for a time or until it returns, while messages are sent to waiting clients
 // and newcomers connect.
-func (m *bystanders) phase(c SiegeConfig, do func(context.Context) error) (p phase, err error) {
-	if err = m.stay.tell("fresh"); err != nil {
+func (b *bystanders) phase(c SiegeConfig, do func(context.Context) error) (p phase, err error) {
+	if err = b.stay.tell("fresh"); err != nil {
 		return p, err
 	}
-	memory, err := m.server.Memory()
+	memory, err := b.server.Memory()
 	if err != nil {
 		return p, err
 	}
 	p.before = memory.Resident
-	if err = m.server.ResetPeak(); err != nil {
+	if err = b.server.ResetPeak(); err != nil {
 		return p, err
 	}
-	cpu, err := m.server.CPU()
+	cpu, err := b.server.CPU()
 	if err != nil {
 		return p, err
 	}
 	began := time.Now()
-	ctx, cancel := context.WithTimeout(m.ctx, c.Each)
+	ctx, cancel := context.WithTimeout(b.ctx, c.Each)
 	defer cancel()
 	watched := make(chan error, 3)
 	var come newcomers
-	go func() { watched <- m.probe(ctx, c.Probe) }()
-	go func() { watched <- come.run(ctx, m.server.front, c.Probe) }()
-	go func() { watched <- m.count(ctx, &p.connections) }()
+	go func() { watched <- b.probe(ctx, c.Probe) }()
+	go func() { watched <- come.run(ctx, b.server.front, c.Probe) }()
+	go func() { watched <- b.count(ctx, &p.connections) }()
 	if do != nil {
 		err = do(ctx)
 	}
@@ -198,27 +198,27 @@ func (m *bystanders) phase(c SiegeConfig, do func(context.Context) error) (p pha
 		<-ctx.Done()
 	}
 	cancel()
-	err = errors.Join(err, <-watched, <-watched, <-watched, m.ctx.Err())
+	err = errors.Join(err, <-watched, <-watched, <-watched, b.ctx.Err())
 	if err != nil {
 		return p, err
 	}
-	after, err := m.server.CPU()
+	after, err := b.server.CPU()
 	if err != nil {
 		return p, err
 	}
 	p.processors = after.Sub(cpu).All.Seconds() / time.Since(began).Seconds()
-	if p.peak, err = m.server.Peak(); err != nil {
+	if p.peak, err = b.server.Peak(); err != nil {
 		return p, err
 	}
 	p.newcomers = come.result()
-	p.latency, err = m.stayed()
+	p.latency, err = b.stayed()
 	return p, err
 }
 
 // count records the maximum number of connections.
-func (m *bystanders) count(ctx context.Context, most *int64) error {
+func (b *bystanders) count(ctx context.Context, most *int64) error {
 	for sleep(ctx, 200*time.Millisecond) == nil {
-		n, err := m.figure("connections")
+		n, err := b.figure("connections")
 		if err != nil {
 			return err
 		}

@@ -193,7 +193,7 @@ func (j *clusterJudge) begun(ctx context.Context) error {
 		if err := sleep(ctx, 20*time.Millisecond); err != nil {
 			j.mu.Lock()
 			defer j.mu.Unlock()
-			return fmt.Errorf("nobody is told where channel %d is", slices.IndexFunc(j.channels, func(ch judgedChannel) bool { return !ch.begun }))
+			return fmt.Errorf("no client has learned a position in channel %d", slices.IndexFunc(j.channels, func(ch judgedChannel) bool { return !ch.begun }))
 		}
 	}
 }

@@ -161,7 +161,7 @@ func (m *soaking) stateBegun() (int64, error) {
 		return 0, fmt.Errorf("the state file: %w", err)
 	}
 	if s.Mask&unix.STATX_BTIME == 0 {
-		return 0, fmt.Errorf("the file system of %s does not tell when a file was made, without which it cannot be judged what a crash may take: set TMPDIR to another", m.server.dir)
+		return 0, fmt.Errorf("the file system of %s does not record when a file was created, so the soak cannot tell what a crash may lose: set TMPDIR to another one", m.server.dir)
 	}
 	return s.Btime.Sec*int64(time.Second) + int64(s.Btime.Nsec), nil
 }
@@ -234,7 +234,7 @@ func (m *soaking) next(ctx context.Context) ([]int32, error) {
 			Seq  int32
 		}
 		if err := json.Unmarshal(body, &o); err != nil || o.Type != "next_seq" {
-			return nil, fmt.Errorf("asked where channel %s stands, the server answered %.200s", name, body)
+			return nil, fmt.Errorf("asked for the next number of channel %s, the server answered %.200s", name, body)
 		}
 		next[i] = o.Seq
 	}

@@ -34,7 +34,7 @@ func (o *Options) Stuck(ctx context.Context, c StuckConfig) (*result.Result, err
 		return nil, fmt.Errorf("%d stuck readers, %d messages, %d rounds: want one of each at least", c.Readers, c.Messages, c.Rounds)
 	}
 	if o.Target.Process != "ccomet" || o.Transport != "" && o.Transport != "stream" {
-		return nil, errors.New("stuck readers are measured of ccomet alone, with --transport stream")
+		return nil, errors.New("stuck readers can only be measured with ccomet, and --transport stream")
 	}
 	o.Own = false
 	r, err := o.start(ctx)
@@ -176,7 +176,7 @@ func (m *stuckRun) stick() (err error) {
 		return err
 	}
 	if err = m.bad.open(m.c.Readers, shared); err != nil {
-		return fmt.Errorf("a reader that is to get stuck: %w", err)
+		return fmt.Errorf("connecting a reader that will be stuck: %w", err)
 	}
 	m.stuckAt = time.Now()
 	const most = 200
@@ -270,7 +270,7 @@ func (m *stuckRun) cut() error {
 // back makes the readers reconnect, and checks what they receive.
 func (m *stuckRun) back() error {
 	if err := m.bad.back(shared, m.published); err != nil {
-		return fmt.Errorf("a reader that was cut comes back: %w", err)
+		return fmt.Errorf("reconnecting a reader that was cut: %w", err)
 	}
 	var cause string
 	var missed []float64

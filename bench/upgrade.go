@@ -37,7 +37,7 @@ func (o *Options) Upgrade(ctx context.Context, c UpgradeConfig) (*result.Result,
 	case o.Target.Process != "ccomet":
 		return nil, fmt.Errorf("%s: only a ccomet can be upgraded", o.Target.Label)
 	case float64(c.Publishers)/c.Rate > c.Window.Seconds():
-		return nil, fmt.Errorf("a client hears a message in %.1f s, and is watched for %v: want a higher rate, or a longer window", float64(c.Publishers)/c.Rate, c.Window)
+		return nil, fmt.Errorf("a client gets a message each %.1f s, and is watched for %v: want a higher rate, or a longer window", float64(c.Publishers)/c.Rate, c.Window)
 	case c.Idle < 0 || c.History < 0:
 		return nil, errors.New("idle connections and the messages of their channels must not be below 0")
 	case c.Beside != "" && (o.Running || o.PID != 0):

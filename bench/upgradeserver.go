@@ -131,7 +131,7 @@ func (s *server) upgrade(ctx context.Context, n int) (now upgradeStatus, err err
 		case now.Error != "":
 			return now, fmt.Errorf("not upgraded: %s", now.Error)
 		case now.PID != before.PID || now.Upgrades != before.Upgrades+1:
-			return now, fmt.Errorf("after an upgrade of process %d, its %d., the server says that it is process %d, after %d upgrades", before.PID, before.Upgrades+1, now.PID, now.Upgrades)
+			return now, fmt.Errorf("after upgrade %[2]d of process %[1]d, the server says that it is process %[3]d, after %[4]d upgrades", before.PID, before.Upgrades+1, now.PID, now.Upgrades)
 		default:
 			return now, nil
 		}

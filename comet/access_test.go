@@ -79,7 +79,7 @@ func TestDeniedEverywhere(t *testing.T) {
 		t.Errorf("%d requests are counted as refused", n)
 	}
 	if stats := srv.Stats(); stats.Channels != 0 || stats.Subscribers != 0 {
-		t.Errorf("something was done: %+v", stats)
+		t.Errorf("the counters changed: %+v", stats)
 	}
 	same(t, srv.ask("/push?cname=a&content=x"), done)
 	srv.ask("/close?cname=a")
@@ -280,7 +280,7 @@ func TestBadAccess(t *testing.T) {
 	}{
 		{Config{AdminAllow: []string{"10.300."}}, `admin allow: "10.300."`},
 		{Config{AdminDeny: []string{"x"}}, `admin deny: "x"`},
-		{Config{FrontAllow: []string{"10.0.0.1/8"}}, "front allow: \"10.0.0.1/8\": has bits beyond its length: want 10.0.0.0/8"},
+		{Config{FrontAllow: []string{"10.0.0.1/8"}}, "front allow: \"10.0.0.1/8\": has bits after its prefix length: want 10.0.0.0/8"},
 		{Config{FrontDeny: []string{""}}, `front deny: ""`},
 		{Config{TrustedProxies: []string{"proxy"}}, `trusted proxies: "proxy"`},
 		{Config{TrustedProxies: []string{"10."}, ProxyProtocol: []string{"side"}}, `PROXY protocol on "side": want front or admin`},
@@ -307,7 +307,7 @@ func TestNoClientLetIn(t *testing.T) {
 		test.cfg.Log = zerolog.New(&log)
 		newStage(t, test.cfg)
 		if got := strings.Count(log.String(), "every client is denied"); got != test.want {
-			t.Errorf("told %d times, want %d: %s", got, test.want, &log)
+			t.Errorf("logged %d times, want %d: %s", got, test.want, &log)
 		}
 	}
 }

@@ -27,7 +27,7 @@ func (e *end) answered() (bodies []string) {
 func wantAnswers(t *testing.T, e *end, want ...string) {
 	t.Helper()
 	if got := e.answered(); !slices.Equal(got, want) {
-		t.Errorf("the answers are %q, want %q", got, want)
+		t.Errorf("got the answers %q, want %q", got, want)
 	}
 }
 
@@ -109,7 +109,7 @@ func TestLateControl(t *testing.T) {
 	wantAnswers(t, p, "200 ok", "200 ok 2")
 	wantEvents(t, e, "1 all", "2 ", "2 ") // the second says which number follows a broadcast
 	if h.srv.totals.Channels.Load() != 0 || !slices.Equal(log.detached, []string{"a"}) {
-		t.Errorf("%d channels are left, detached are %q", h.srv.totals.Channels.Load(), log.detached)
+		t.Errorf("%d channels are left, and %q were detached", h.srv.totals.Channels.Load(), log.detached)
 	}
 	check(t, h.srv, true, "closed")
 }
@@ -199,7 +199,7 @@ func TestLateClientLeaves(t *testing.T) {
 	h.now = h.now.Add(h.srv.cfg.ChannelTimeout + time.Minute)
 	h.settle()
 	if n, _ := h.srv.home("a").Live(); n != 1 {
-		t.Fatalf("%d channels are there while one is attached", n)
+		t.Fatalf("there are %d channels while one is attached", n)
 	}
 	log.attach()()
 	h.settle()
@@ -207,7 +207,7 @@ func TestLateClientLeaves(t *testing.T) {
 	h.settle()
 	h.settle()
 	if n, _ := h.srv.home("a").Live(); n != 0 || !slices.Equal(log.detached, []string{"a"}) {
-		t.Errorf("%d channels are left, detached are %q", n, log.detached)
+		t.Errorf("%d channels are left, and %q were detached", n, log.detached)
 	}
 	check(t, h.srv, true, "after all")
 }

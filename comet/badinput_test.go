@@ -25,7 +25,7 @@ func told(t *testing.T, got string) (status, reason string) {
 	}
 	if !strings.Contains(head, "Content-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff") &&
 		!strings.Contains(head, "Content-Type: text/plain; charset=utf-8\r\n"+strings.TrimSuffix(fixed, "\r\n")) {
-		t.Errorf("a browser may take this for a page: %q", head)
+		t.Errorf("a browser may interpret this as a page: %q", head)
 	}
 	return head[len("HTTP/1.1 "):][:3], body
 }
@@ -90,7 +90,7 @@ func TestBrokenRequests(t *testing.T) {
 						t.Errorf("got %s %q, want %s %q", status, reason, r.status, want)
 					}
 					if !strings.Contains(got, "\r\n"+closing) {
-						t.Errorf("the end is not told: %q", got)
+						t.Errorf("the end is not announced: %q", got)
 					}
 					srv.still(t)
 				})
@@ -109,7 +109,7 @@ func TestBrokenBehindOthers(t *testing.T) {
 			t.Fatalf("got %q, want it to begin with %q", got, want)
 		}
 		if status, _ := told(t, got[len(want):]); status != "400" {
-			t.Errorf("behind the good ones: %q", got[len(want):])
+			t.Errorf("after the valid requests: %q", got[len(want):])
 		}
 		srv.ask("/close?cname=a")
 		srv.still(t)
@@ -177,7 +177,7 @@ func TestUnfitRequests(t *testing.T) {
 				}
 				got, ended := strings.CutSuffix(srv.talk(r.side, reqGet(1, r.target)+follow), after)
 				if !ended {
-					t.Fatalf("what followed was not served: %q", got)
+					t.Fatalf("the next request was not served: %q", got)
 				}
 				if status, reason := told(t, got); status != r.status || !strings.Contains(reason, r.reason) {
 					t.Errorf("got %s %q, want %s %q", status, reason, r.status, r.reason)
@@ -239,20 +239,20 @@ func TestRequestTimeout(t *testing.T) {
 	st.later(9 * time.Second)
 	same(t, silent.take()+idle.take(), "")
 	if st.later(2 * time.Second); silent.take() != "" || !silent.ended {
-		t.Error("who never asked anything is still there")
+		t.Error("a client that never asked is still connected")
 	}
 	if st.later(18 * time.Second); idle.take() != "" || idle.ended {
-		t.Error("who may ask again is gone")
+		t.Error("a client that may ask again was closed")
 	}
 	if st.later(2 * time.Second); idle.take() != "" || !idle.ended {
-		t.Error("who never asked again is still there")
+		t.Error("a client that never asked again is still connected")
 	}
 	st.settle()
 	if open := st.srv.shards[0].loop.Stats().Open; open != 0 {
 		t.Errorf("%d connections are left", open)
 	}
 	if n := st.srv.shards[0].web.Figures().Partial; n != 0 {
-		t.Errorf("%d halves of requests are kept", n)
+		t.Errorf("%d incomplete requests are kept", n)
 	}
 }
 

@@ -148,7 +148,7 @@ func TestBatchesRefused(t *testing.T) {
 	}
 	same(t, srv.talk(conn.Admin, reqGet(0, "/publish")), answer("405 Method Not Allowed", asText, "method not allowed here: want POST, OPTIONS\n", "Allow: POST, OPTIONS\r\n"))
 	if got := srv.talk(conn.Admin, reqBatch(0, asJSON, "["+good+"]", "Origin: https://x.example\r\n")); !strings.HasPrefix(got, "HTTP/1.1 403 ") {
-		t.Errorf("of a web page: %q", got)
+		t.Errorf("from a web page: %q", got)
 	}
 	same(t, srv.ask("/check?cname=a"), "{}\n")
 	same(t, srv.talk(conn.Admin, reqBatch(0, asJSON, " [ ] ")), answer(ok200, asJSON, "[]\n"))
@@ -294,13 +294,13 @@ func TestBatchKeys(t *testing.T) {
 	is(publish("0"), 2)
 	met := func() int64 { return st.srv.totals.Hits[limit.PublishKeys].Times.Load() }
 	if met() != 1 { // one belonged to the life before, and is forgotten
-		t.Errorf("the bound was met %d times", met())
+		t.Errorf("the bound was reached %d times", met())
 	}
 	is(publish("99"), 101)
 	is(publish("k"), 102) // forgotten as the oldest key
 	is(publish("99"), 101)
 	if met() != 3 {
-		t.Errorf("the bound was met %d times", met())
+		t.Errorf("the bound was reached %d times", met())
 	}
 	check(t, st.srv, true, "")
 }

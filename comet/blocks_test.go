@@ -48,7 +48,7 @@ func TestMessagesOnTheirWayStayAsTheyAre(t *testing.T) {
 						got = behind
 						continue
 					}
-					t.Fatalf("%s is not among what was on its way: %.300q", text, got)
+					t.Fatalf("%s is not in the messages that were on their way: %.300q", text, got)
 				}
 			})
 		}

@@ -208,7 +208,7 @@ func TestPollOfSeveralChannelsIsFair(t *testing.T) {
 			p.leave()
 		}
 		if seq == 200 {
-			t.Errorf("%d loops: in 200 polls the other channel had no turn", loops)
+			t.Errorf("%d loops: 200 polls got nothing of the other channel", loops)
 		}
 	}
 }

@@ -56,7 +56,7 @@ func TestCCometReplacement(t *testing.T) {
 		}
 	}
 	if n := st.srv.totals.Subscribers.Load(); n != 0 {
-		t.Errorf("%d subscribers of nobody", n)
+		t.Errorf("%d subscribers have no connection", n)
 	}
 }
 
@@ -192,7 +192,7 @@ func TestCCometLongSign(t *testing.T) {
 	}
 	late.read()
 	if !strings.HasSuffix(string(late.in), "f('["+ccMessage("MSG", "x0", "u", 0)+"]')") {
-		t.Errorf("who came meanwhile got %q", late.in)
+		t.Errorf("a client that came meanwhile got %q", late.in)
 	}
 	check(t, h.srv, true, "")
 }

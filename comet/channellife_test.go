@@ -45,7 +45,7 @@ func TestChannelLife(t *testing.T) {
 	st.later(2 * time.Second)
 	here(false, st, "31 s after the last subscriber left")
 	if n := st.srv.totals.Channels.Load(); n != 0 {
-		t.Errorf("%d channels are counted in the end", n)
+		t.Errorf("%d channels are counted at the end", n)
 	}
 }
 

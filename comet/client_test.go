@@ -115,7 +115,7 @@ func (w *wireServer) until(what string, done func() bool) {
 	w.t.Helper()
 	for limit := time.Now().Add(hangTimeout); !done(); runtime.Gosched() {
 		if time.Now().After(limit) {
-			w.t.Errorf("never happened: %s", what)
+			w.t.Errorf("this did not happen in time: %s", what)
 			return
 		}
 	}
@@ -241,5 +241,5 @@ func same(t testing.TB, got, want string) {
 		at++
 	}
 	from := max(at-300, 0)
-	t.Fatalf("from byte %d of %d, wanted %d:\n got …%.600q\nwant …%.600q", at, len(got), len(want), got[from:], want[from:])
+	t.Fatalf("different from byte %d on, of %d, want %d:\n got …%.600q\nwant …%.600q", at, len(got), len(want), got[from:], want[from:])
 }

@@ -131,7 +131,7 @@ func (c *Config) check() error {
 		}
 	}
 	if c.Cluster != nil && c.StateFile != "" {
-		errs = append(errs, errors.New("a state file is for one server by itself: of several, what numbers messages keeps them"))
+		errs = append(errs, errors.New("a state file is only for a server by itself: with several servers, their shared log keeps the messages"))
 	}
 	if err := c.web().Check(); err != nil {
 		errs = append(errs, err)

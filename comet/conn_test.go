@@ -44,7 +44,7 @@ func TestPollOfAHalfClosedClient(t *testing.T) {
 		}
 		check(t, h.srv, true, "")
 		if n := h.srv.totals.Subscribers.Load(); n != 0 {
-			t.Errorf("%d subscribers of nobody", n)
+			t.Errorf("%d subscribers have no connection", n)
 		}
 	}
 }

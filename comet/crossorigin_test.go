@@ -79,7 +79,7 @@ func TestCrossOriginPolls(t *testing.T) {
 	}
 	st.settle()
 	if s := st.srv.shards[0]; len(s.web.Pages.Index) != 0 || len(s.web.Pages.List) != 1+len(s.web.Pages.Free) {
-		t.Errorf("pages are left of nobody: %v", s.web.Pages.Index)
+		t.Errorf("pages without a connection are left: %v", s.web.Pages.Index)
 	}
 }
 

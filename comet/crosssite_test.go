@@ -81,7 +81,7 @@ func TestPagesMayNotUseTheDemo(t *testing.T) {
 			}
 		}
 		if got := srv.talk(conn.Front, reqGet(1, "/ping", c.lines, closing)); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
-			t.Errorf("what is for all: %q", got)
+			t.Errorf("for all origins: %q", got)
 		}
 	}
 }
@@ -91,7 +91,7 @@ func TestPagesMayPublishForICometsSake(t *testing.T) {
 	var log bytes.Buffer
 	t.Cleanup(func() { // after the end of the server, which writes the log
 		if n := strings.Count(log.String(), "as compat = icomet permits"); n != 1 {
-			t.Errorf("it is told %d times: %s", n, log.String())
+			t.Errorf("it was logged %d times: %s", n, log.String())
 		}
 	})
 	srv := startWire(t, Config{Loops: 1, Log: zerolog.New(&log), Compat: web.Compat{PagesMayPublish: true}})

@@ -70,11 +70,11 @@ func TestDrainSpreads(t *testing.T) {
 		at := s.drain.At
 		h.turn(s)
 		if s.drain.Phase <= drain.Arranging && s.drain.At > at+drainBudget+1 {
-			t.Fatalf("a turn looked at connections %d to %d", at, s.drain.At)
+			t.Fatalf("a turn examined connections %d to %d", at, s.drain.At)
 		}
 	}
 	if turns < turnsToArrange {
-		t.Errorf("all were looked at within %d turns", turns)
+		t.Errorf("all connections were examined within %d turns", turns)
 	}
 	const steps = 50
 	before, most := each*4, 0
@@ -95,7 +95,7 @@ func TestDrainSpreads(t *testing.T) {
 		most, before = max(most, before-now), now
 	}
 	if before != 0 || most > 3*4*each/steps*10/9 {
-		t.Errorf("%d are left, and %d went at once", before, most)
+		t.Errorf("%d connections are left, and %d were closed at once", before, most)
 	}
 	checkParting(t, ends, each)
 	if !h.quiet() {
@@ -129,7 +129,7 @@ func checkParting(t *testing.T, ends map[string][]*end, each int) {
 		retries[string(retry[1])]++
 	}
 	if len(retries) < each/2 {
-		t.Errorf("%d times are the same for all", len(retries))
+		t.Errorf("%d retry times are the same for all clients", len(retries))
 	}
 }
 
@@ -173,7 +173,7 @@ func TestDrainOfWhatDoesNotWait(t *testing.T) {
 		}
 	}
 	if !strings.Contains(string(late.in), `"content":"x"`) {
-		t.Errorf("the late one got %q", late.in)
+		t.Errorf("the late client got %q", late.in)
 	}
 	waiting := h.connect(s, conn.Front, 0) // so that the drain does not end
 	waiting.write("GET /stream?cname=a&seq=1 HTTP/1.1\r\n")
@@ -212,12 +212,12 @@ func TestDrainIsNotPutOff(t *testing.T) {
 	h.drain(time.Minute)
 	h.drain(2 * time.Hour)
 	if h.quiet() {
-		t.Error("it does not wait")
+		t.Error("it did not wait")
 	}
 	h.now = h.now.Add(time.Minute)
 	h.settle()
 	if !h.quiet() {
-		t.Error("it waits for longer")
+		t.Error("it waited for longer")
 	}
 }
 
@@ -235,7 +235,7 @@ func TestDrainOfStuckReaders(t *testing.T) {
 		h.settle()
 	}
 	if !s.loop.Blocked(e.conn) {
-		t.Fatal("it is not stuck")
+		t.Fatal("the client is not stuck")
 	}
 	h.drain(drainSpan)
 	h.now = h.now.Add(drainSpan - 1)

@@ -64,7 +64,7 @@ func testHandOverEarly(t *testing.T, handOver func(*harness, func(*Config))) {
 	handOver(h, nil)
 	for name, before := range want {
 		if now := history(name); now != before || !strings.Contains(before, "again") && name != "closed" && name != "cleared" {
-			t.Errorf("%s keeps %s, and did %s", name, now, before)
+			t.Errorf("%s keeps %s, and kept %s before", name, now, before)
 		}
 	}
 	push("cleared", "c3")

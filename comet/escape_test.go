@@ -27,7 +27,7 @@ var deliveries = []struct {
 	{"iframe", "/iframe?", func(t testing.TB, body string) string {
 		script := cut(t, strings.TrimPrefix(body, string(frame.NewIframeHead(new(peer.Origins)))), "<script>parent.icomet_cb(", ");</script>\n")
 		if strings.ContainsAny(script, "<") {
-			t.Fatalf("a script element with %q may end early", script)
+			t.Fatalf("%q may end a script element early", script)
 		}
 		return script
 	}},

@@ -154,7 +154,7 @@ func TestExplainLoops(t *testing.T) {
 	for limit, want := range map[int]int{0: 0, 1: 1, 7: 7, 31: 31, 1000: 31} {
 		e := st.explain(0, fmt.Sprintf("cname=%s&limit=%d", cname, limit))
 		if n := len(e.listed()); n != want || e.LeftOut != 31-want || e.Loops[2].Subscribers != 16 {
-			t.Errorf("limit %d: %d listed, %d left out", limit, n, e.LeftOut)
+			t.Errorf("with limit %d, %d are listed and %d left out", limit, n, e.LeftOut)
 		}
 	}
 }
@@ -198,7 +198,7 @@ func TestExplainStuck(t *testing.T) {
 	for _, sub := range e.Loops[0].List {
 		if sub.Behind == 0 {
 			if sub.Cursor != messages+1 || sub.Held != 0 || sub.NoopIn == nil {
-				t.Errorf("who reads: %+v", sub)
+				t.Errorf("a client that reads: %+v", sub)
 			}
 			continue
 		}
@@ -208,7 +208,7 @@ func TestExplainStuck(t *testing.T) {
 		}
 		if sub.Cursor != int(s.hub.Subs.At(i).Cursor) || sub.Behind != messages+1-sub.Cursor || sub.Behind < messages/2 || sub.Held < 1 || sub.Held > 7100 ||
 			sub.CutIn == nil || *sub.CutIn < 29.9 || *sub.CutIn > 30.1+7100./reactor.SlowestReader || sub.NoopIn != nil {
-			t.Errorf("who does not: %+v", sub)
+			t.Errorf("a client that does not read: %+v", sub)
 		}
 	}
 }
@@ -295,7 +295,7 @@ func TestExplainMany(t *testing.T) {
 	e := parseExplained(t, text)
 	if turns < 3 || left < turns || e.Subscribers != subscribers || len(e.listed()) != broker.DefaultExplained ||
 		e.Loops[0].Subscribers < subscribers-left || e.Loops[0].Subscribers > subscribers || e.LeftOut != e.Loops[0].Subscribers-broker.DefaultExplained {
-		t.Errorf("%d turns, %d have left: %d of %d, %d listed, %d left out", turns, left, e.Loops[0].Subscribers, e.Subscribers, len(e.listed()), e.LeftOut)
+		t.Errorf("after %d turns and %d departures: %d of %d counted, %d listed, %d left out", turns, left, e.Loops[0].Subscribers, e.Subscribers, len(e.listed()), e.LeftOut)
 	}
 }
 

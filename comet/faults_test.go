@@ -99,7 +99,7 @@ func TestRandomOperationsSevereFaults(t *testing.T) {
 		met["lost"] += len(w.hurt)
 	})
 	if t.Log(met); met["refused"] == 0 || met["lost"] == 0 {
-		t.Error("the test does not test")
+		t.Error("the test does not reach what it tests")
 	}
 }
 
@@ -165,7 +165,7 @@ func TestOutOfMemoryFaults(t *testing.T) {
 	expect(waiting.rest(), `"seq":1,"content":"still"`)
 	expect(again.rest(), `"seq":1,"content":"again"`)
 	if n := missed.Load(); n != 3 {
-		t.Errorf("%d records were not to be had, not 3", n)
+		t.Errorf("%d allocations of a record failed, want 3", n)
 	}
 }
 
@@ -192,12 +192,12 @@ func TestOpeningFaults(t *testing.T) {
 		}
 		if failed == "" {
 			if err != nil || nth < 100 {
-				t.Fatal("the test does not test: ", nth, err)
+				t.Fatal("the test does not reach what it tests: ", nth, err)
 			}
 			return
 		}
 		if err == nil && failed != "open" { // it can serve without a reserve
-			t.Fatalf("%s, call %d, fails, and nobody says so", failed, nth)
+			t.Fatalf("%s, call %d, failed, but no error was reported", failed, nth)
 		}
 	}
 }

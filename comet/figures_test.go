@@ -188,7 +188,7 @@ func TestStuckReaderLoses(t *testing.T) {
 	}
 	f := h.figures()
 	if l := f.Loops[0]; l.Behind != 2 || l.Lost != 0 || l.Reactor.Blocked != 2 || l.HistoryMessages != 2 || f.Delivered != 2 || f.Cut != 0 {
-		t.Errorf("with two that are stuck: %+v", f)
+		t.Errorf("with two stuck clients: %+v", f)
 	}
 	for range 50 { // one frame is held for each; what is kept follows it
 		stuck.read()

@@ -53,7 +53,7 @@ func closes(t testing.TB, what string, done <-chan struct{}) {
 	select {
 	case <-done:
 	case <-time.After(hangTimeout):
-		t.Fatalf("never happened: %s", what)
+		t.Fatalf("this did not happen in time: %s", what)
 	}
 }
 

@@ -93,7 +93,7 @@ func (p *Parked) handOver(w *handover.Writer) error {
 		}
 	}
 	if err := w.Finish(); err != nil {
-		return fmt.Errorf("comet: writing down what is handed over: %w", err)
+		return fmt.Errorf("comet: writing the hand-over: %w", err)
 	}
 	return nil
 }
@@ -211,7 +211,7 @@ func ReadHandOver(file *os.File) (*HandedOver, error) {
 func mapHandOver(file *os.File) (*HandedOver, error) {
 	h, err := &HandedOver{}, error(nil)
 	if h.reader, err = handover.MapReader(file); err != nil {
-		return nil, fmt.Errorf("what was handed over: %w", err)
+		return nil, fmt.Errorf("the hand-over: %w", err)
 	}
 	if err = h.reader.Value(serverName, &h.server); err != nil {
 		h.reader.Let()
@@ -225,7 +225,7 @@ func (h *HandedOver) read() (err error) {
 		return ErrLayout
 	}
 	if h.server.Loops < 1 || h.server.Loops > record.MaxLoops {
-		return fmt.Errorf("what was handed over has %d loops", h.server.Loops)
+		return fmt.Errorf("the hand-over has %d loops", h.server.Loops)
 	}
 	h.loops = make([]reactor.LoopState, h.server.Loops)
 	for i := range h.loops {
@@ -237,7 +237,7 @@ func (h *HandedOver) read() (err error) {
 }
 
 // ErrLayout says why a server cannot continue for one of another version.
-var ErrLayout = errors.New("the records of the server that runs have another layout than this version's, and it has not said by names what is in them: restart it, and its clients come back with their places")
+var ErrLayout = errors.New("the running server's records have another layout than this version's, and it has not described them by names: restart it; its clients reconnect and resume")
 
 // Rehearse makes New make a server that must not run: it only has a copy of the records, which it reads
 // from the files that Parked.Records returns.
@@ -271,9 +271,6 @@ func KeepHandedOver(file *os.File) error {
 // program had a Cluster. Give it to the Cluster before giving that to New.
 func (h *HandedOver) Place() (place []byte, had bool) { return h.server.Place, h.server.Cluster }
 
-// Version returns the version of the program that handed over.
-func (h *HandedOver) Version() string { return h.server.Version }
-
 // part returns what the actors of a loop have written. It returns nil if the server starts without a
 // hand-over, or is made from a description by names.
 func (h *HandedOver) part(loop uint8) *handover.Reader {
@@ -286,13 +283,13 @@ func (h *HandedOver) part(loop uint8) *handover.Reader {
 // fits returns an error if a setting has changed that must not change in a hand-over.
 func (h *HandedOver) fits(cfg *Config) error {
 	if cfg.Loops != h.server.Loops && !h.byName {
-		return fmt.Errorf("loops would be %d, and the server that runs, of a version that cannot say what another number needs, has %d: the number changes only where that ends", cfg.Loops, h.server.Loops)
+		return fmt.Errorf("%d loops are configured, but the running server has %d: its version cannot be upgraded to another number of loops", cfg.Loops, h.server.Loops)
 	}
 	if cfg.StateFile != h.server.StateFile {
-		return fmt.Errorf("the state file would be %q, and that of the server that runs is %q: it changes only where that is restarted", cfg.StateFile, h.server.StateFile)
+		return fmt.Errorf("the state file is %q, and the running server's is %q: only a restart can change it", cfg.StateFile, h.server.StateFile)
 	}
 	if has := map[bool]string{true: "several servers", false: "this server alone"}; h.server.Cluster != (cfg.Cluster != nil) {
-		return fmt.Errorf("channels would be of %s, and those of the server that runs are of %s: it changes only where that is restarted", has[cfg.Cluster != nil], has[h.server.Cluster])
+		return fmt.Errorf("the channels belong to %s, and the running server's to %s: only a restart can change it", has[cfg.Cluster != nil], has[h.server.Cluster])
 	}
 	secret := cfg.Secret
 	if len(secret) == 0 && cfg.Cluster != nil {
@@ -300,7 +297,7 @@ func (h *HandedOver) fits(cfg *Config) error {
 	}
 	sum := sha256.Sum256(secret)
 	if len(h.server.Secret) == 0 && !bytes.Equal(sum[:], h.server.SecretSum) || len(h.server.Secret) > 0 && len(cfg.Secret) > 0 {
-		return errors.New("the secret would be another: tokens that clients have would be refused, so it changes only where the server is restarted")
+		return errors.New("the secret is not the running server's, so the tokens of its clients would be refused: only a restart can change it")
 	}
 	return nil
 }

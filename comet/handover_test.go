@@ -64,7 +64,7 @@ func testHandOverCounts(t *testing.T, handOver func(*harness, func(*Config))) {
 	hits := h.srv.totals.Hits[limit.Channels].Times.Load()
 	sub.read()
 	if !strings.Contains(string(sub.in), "Access-Control-Allow-Origin: https://a.example\r\n") || hits == 0 {
-		t.Fatalf("the poll is answered %q; the limit of channels was met %d times", sub.in, hits)
+		t.Fatalf("the poll got %q; the limit of channels was hit %d times", sub.in, hits)
 	}
 	sub.in = nil
 	sub.get("/poll?cname=news&seq=2&token=" + token) // of no page
@@ -77,7 +77,7 @@ func testHandOverCounts(t *testing.T, handOver func(*harness, func(*Config))) {
 		t.Errorf("figures were %+v, and are %+v", before, after)
 	}
 	if now := h.srv.totals.Hits[limit.Channels].Times.Load(); now != hits {
-		t.Errorf("the limit of channels was met %d times, and now %d", hits, now)
+		t.Errorf("the limit of channels was hit %d times, and now %d times", hits, now)
 	}
 	if again := h.sign(admin, "news"); again != token {
 		t.Errorf("the channel's token was %s, and is %s", token, again)
@@ -130,7 +130,7 @@ func testHandOverMidway(t *testing.T, handOver func(*harness, func(*Config))) {
 	h.settle()
 	slow.read()
 	if got := string(slow.in); got != "HTTP/1.1 100 Continue\r\n\r\n" {
-		t.Fatalf("asked to go on: %q", got)
+		t.Fatalf("after a request to continue: %q", got)
 	}
 	slow.in = nil
 	slow.write("he")
@@ -156,7 +156,7 @@ func testHandOverMidway(t *testing.T, handOver func(*harness, func(*Config))) {
 		h.settle()
 	}
 	if got := strings.Count(string(stuck.in), "HTTP/1.1 200 OK\r\n"); got != 120 {
-		t.Errorf("of 120 answers to a client that was stuck %d come", got)
+		t.Errorf("a client that was stuck got %d of 120 answers", got)
 	}
 	if n := h.srv.totals.Subscribers.Load(); n != 0 {
 		t.Errorf("%d subscribers are left after the only one has gone", n)
@@ -174,9 +174,9 @@ func TestHandOverRefused(t *testing.T) {
 	p := h.park()
 	file := h.written(p)
 	for want, change := range map[string]func(*Config){
-		"loops would be 3":        func(cfg *Config) { cfg.Loops = 3 },
-		"the state file would be": func(cfg *Config) { cfg.StateFile = t.TempDir() + "/state" },
-		"the secret would be":     func(cfg *Config) { cfg.Secret = []byte("second") },
+		"3 loops are configured": func(cfg *Config) { cfg.Loops = 3 },
+		"the state file is":      func(cfg *Config) { cfg.StateFile = t.TempDir() + "/state" },
+		"the secret is not the":  func(cfg *Config) { cfg.Secret = []byte("second") },
 	} {
 		from, err := ReadHandOver(file)
 		if err != nil {
@@ -193,7 +193,7 @@ func TestHandOverRefused(t *testing.T) {
 	admin.get("/push?cname=a&content=on")
 	h.settle()
 	if sub.read(); !strings.Contains(string(sub.in), `"content":"on"`) {
-		t.Errorf("the server that goes on delivers %q", sub.in)
+		t.Errorf("the server that continues delivered %q", sub.in)
 	}
 }
 
@@ -210,7 +210,7 @@ func TestHandOverUnsound(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := New(h.successor(from, nil)); err == nil || !strings.Contains(err.Error(), "loop 1: what channels keep was not handed over whole") {
+	if _, err := New(h.successor(from, nil)); err == nil || !strings.Contains(err.Error(), "loop 1: the handed-over messages of channels are incomplete") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -235,7 +235,7 @@ func TestReadHandOver(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := ReadHandOver(file); err == nil {
-			t.Errorf("%s is taken for a server", name)
+			t.Errorf("%s is recognized as a server", name)
 		}
 		file.Close()
 	}
@@ -263,7 +263,7 @@ func TestPark(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := srv.Park(ctx); !errors.Is(err, errParking) {
-			t.Errorf("parked twice: %v", err)
+			t.Errorf("Park twice: %v", err)
 		}
 		if err := p.HandOver(io.Discard); err != nil {
 			t.Error(err)
@@ -276,11 +276,11 @@ func TestPark(t *testing.T) {
 	over, end := context.WithCancel(ctx)
 	end()
 	if _, err := srv.Park(over); !errors.Is(err, errNeverQuiet) {
-		t.Errorf("parked when the time is over: %v", err)
+		t.Errorf("Park after the deadline: %v", err)
 	}
 	srv.Drain(time.Minute)
 	if _, err := srv.Park(ctx); !errors.Is(err, errDraining) {
-		t.Errorf("parked when it is about to end: %v", err)
+		t.Errorf("Park while the server ends: %v", err)
 	}
 }
 
@@ -304,7 +304,7 @@ func TestParkTimeLimits(t *testing.T) {
 	half.read()
 	poll.read()
 	if !strings.HasPrefix(string(half.in), "HTTP/1.1 200 ") || !strings.Contains(string(poll.in), `"content":"hello"`) {
-		t.Errorf("a request that had half arrived is answered %q, and a poll that waited %q", half.in, poll.in)
+		t.Errorf("an incomplete request was answered %q, and a waiting poll %q", half.in, poll.in)
 	}
 }
 
@@ -325,7 +325,7 @@ func TestHandOverKnowsServer(t *testing.T) {
 		}
 		for i := range of.NumField() {
 			if name := of.Field(i).Name; !names[name] {
-				t.Errorf("%v.%s: is it handed over?", of, name)
+				t.Errorf("%v.%s: decide whether it is handed over", of, name)
 			}
 		}
 		if len(names) != of.NumField() {

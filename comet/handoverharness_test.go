@@ -29,7 +29,7 @@ func (h *harness) park() *Parked {
 			h.turn(s)
 		}
 	}
-	h.t.Fatal("the loops do not come to rest")
+	h.t.Fatal("the loops did not stop")
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (h *harness) handOver(change func(*Config)) {
 		h.t.Fatal(err)
 	}
 	if h.watchRecords && !bytes.Equal(before, h.recordsNow(p)) {
-		h.t.Error("the server that is to go on has changed records before it serves: the old one could not go on")
+		h.t.Error("the new server changed records before it served, so the old one could not continue")
 	}
 	for _, s := range old.shards {
 		s.release() // what this process has mapped of it

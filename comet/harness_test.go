@@ -75,7 +75,7 @@ func (h *harness) settle() {
 			return
 		}
 	}
-	h.t.Fatal("the loops do not come to rest")
+	h.t.Fatal("the loops did not stop")
 }
 
 func (h *harness) mails() (n uint64) {

@@ -39,7 +39,7 @@ func TestMaxHeldBytes(t *testing.T) {
 				want = readers - 2 // a third frame, with what stands round it, is beyond half
 			}
 			if cut != want || st.srv.totals.Hits[limit.Held].Times.Load() != want {
-				t.Errorf("%d of %d were cut, want %d; the limit was met %d times", cut, readers, want, st.srv.totals.Hits[limit.Held].Times.Load())
+				t.Errorf("%d of %d readers were cut, want %d; the limit was hit %d times", cut, readers, want, st.srv.totals.Hits[limit.Held].Times.Load())
 			}
 		})
 	}
@@ -66,7 +66,7 @@ func TestAnswersBeyondMaxHeldBytes(t *testing.T) {
 		t.Errorf("ended %v, with %d answers", backend.ended, strings.Count(string(backend.in), `"type":"ok"`))
 	}
 	if n := h.srv.totals.Hits[limit.Held].Times.Load(); n != 0 {
-		t.Errorf("the limit was met %d times", n)
+		t.Errorf("the limit was hit %d times", n)
 	}
 }
 
@@ -117,7 +117,7 @@ func TestSlowBodiesAreBounded(t *testing.T) {
 	}
 	refused := half(conn.Front, size)
 	if status, reason := told(t, refused.take()); status != "503" || reason != "too much is held of requests that are still arriving: max-held-bytes is 400000\n" {
-		t.Errorf("told %s %s", status, reason)
+		t.Errorf("got %s %s", status, reason)
 	}
 	admin := half(conn.Admin, size)
 	same(t, admin.take(), "")
@@ -126,7 +126,7 @@ func TestSlowBodiesAreBounded(t *testing.T) {
 	again := half(conn.Front, 10)
 	same(t, again.take(), "")
 	if oldest.take(); !oldest.ended || !s.loop.Alive(young[0].conn) {
-		t.Error("another than the oldest made room")
+		t.Error("not the oldest connection was evicted")
 	}
 	for _, p := range append(young, again) {
 		p.leave()

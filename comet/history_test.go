@@ -35,7 +35,7 @@ func parsePast(t testing.TB, body string) (p past) {
 		}
 	}
 	if len(p.Messages) == 0 && p.First != p.Next {
-		t.Fatalf("it has none, and begins with %d of %d", p.First, p.Next)
+		t.Fatalf("it has no messages, but begins with %d of %d", p.First, p.Next)
 	}
 	return p
 }
@@ -184,7 +184,7 @@ func TestHistoryKeepsItsChannel(t *testing.T) {
 		p := st.enter(1, conn.Front)
 		p.send(reqGet(1, "/history?cname=a&seq=2&epoch="+life(1), tag))
 		if got := p.take(); !strings.Contains(got, ` 200 OK`) && n <= 1 || !strings.Contains(got, "304") && n > 1 {
-			t.Fatalf("the %dth answer: %q", n, got)
+			t.Fatalf("answer %d: %q", n, got)
 		}
 	}
 	st.later(31 * time.Second)

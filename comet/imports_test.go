@@ -71,7 +71,7 @@ func TestDirections(t *testing.T) {
 			}
 		}
 		if p.ImportPath != "ccomet/comet/cluster" && slices.Contains(p.Imports, "github.com/redis/rueidis") {
-			t.Errorf("%s imports a client of Redis, which is for the log of a cluster alone", p.ImportPath)
+			t.Errorf("%s imports a Redis client, which only the log of a cluster may do", p.ImportPath)
 		}
 		room, ok := strings.CutPrefix(p.ImportPath, "ccomet/comet/internal/")
 		if !ok {
@@ -80,11 +80,11 @@ func TestDirections(t *testing.T) {
 		seen++
 		allowed, known := directions[room]
 		if !known {
-			t.Errorf("%s: a room that is not known here", room)
+			t.Errorf("%s: this package is not listed here", room)
 		}
 		for _, to := range allowed {
 			if !slices.Contains(p.Imports, "ccomet/comet/internal/"+to) {
-				t.Errorf("%s may import %s, and does not: the line is stale", room, to)
+				t.Errorf("%s may import %s but does not: remove the line", room, to)
 			}
 		}
 		for _, path := range p.Imports {
@@ -97,7 +97,7 @@ func TestDirections(t *testing.T) {
 		}
 	}
 	if seen != len(directions) {
-		t.Errorf("%d rooms were looked at, %d are known here", seen, len(directions))
+		t.Errorf("%d packages were checked, but %d are listed here", seen, len(directions))
 	}
 }
 

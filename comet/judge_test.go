@@ -69,7 +69,7 @@ func TestLateVerdict(t *testing.T) {
 	}
 	h.settle()
 	if want := []string{"a ", "b ", "c ", "a ", "b ", "a "}; !slices.Equal(asked, want) || len(*judge.waiting) != 0 {
-		t.Errorf("asked are %q, want %q, and %d are left", asked, want, len(*judge.waiting))
+		t.Errorf("the judge was asked for %q, want %q; %d questions are open", asked, want, len(*judge.waiting))
 	}
 	wantEvents(t, clients[0], "1 m1")
 	for _, e := range clients[1:3] {

@@ -199,7 +199,7 @@ func TestLateEvents(t *testing.T) {
 		log.unsettle(missed)
 		h.settle()
 		if missed != (len(log.attaches) == 3) {
-			t.Errorf("missed %t: %d channels are asked for", missed, len(log.attaches))
+			t.Errorf("missed %t: %d channels were requested", missed, len(log.attaches))
 		}
 		log.attachAll()
 		h.settle()
@@ -240,21 +240,21 @@ func TestLateEventOfMany(t *testing.T) {
 	s := h.srv.shards[h.srv.homes.Of([]byte(last))]
 	h.turn(s)
 	if got := e.objects(); len(got) > 2 || log.taken > 0 {
-		t.Errorf("in one turn %d channels have it: %q; %d mails are dealt with", channels, got, log.taken)
+		t.Errorf("after one turn %d channels have it: %q; %d mails were handled", channels, got, log.taken)
 	}
 	h.settle()
 	want := []string{"broadcast 1 all", "next_seq 2 ", "data 2 m2"}
 	for _, name := range []string{"c0", last} {
 		ch := h.srv.home(name).Channel(name)
 		if ch.Next != 3 {
-			t.Errorf("%s goes on with %d", name, ch.Next)
+			t.Errorf("%s continues with %d", name, ch.Next)
 		}
 	}
 	if got := e.objects(); len(got) != 2*len(want) && len(got) != 4 {
 		t.Errorf("a client was sent %q", got)
 	}
 	if log.taken != 2+2 { // the broadcast on both loops, and two messages
-		t.Errorf("%d mails are dealt with", log.taken)
+		t.Errorf("%d mails were handled", log.taken)
 	}
 	check(t, h.srv, true, "at the end")
 }

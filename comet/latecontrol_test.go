@@ -52,7 +52,7 @@ func TestLateOlder(t *testing.T) {
 	// No more can be kept here, so the log is not asked again.
 	wantObjects(t, join("/poll?cname=a&seq=1&lost=1"), "fourth", "lost 2 1-1", "data 2 old", "data 3 old", "data 4 m4", "data 5 m5", "data 6 m6", "data 7 m7")
 	if len(log.attaches) != 0 || log.attached["a"] != 1 {
-		t.Errorf("the log is asked: %v; it is attached %d times", log.attaches, log.attached["a"])
+		t.Errorf("the log was asked for: %v; it was attached %d times", log.attaches, log.attached["a"])
 	}
 	check(t, h.srv, true, "at the end")
 }
@@ -268,7 +268,7 @@ func testLatePresence(h *harness, log *lateLog, e *end) {
 			h.t.Fatalf("%d questions", len(log.counts))
 		}
 		if psub.read(); strings.Contains(string(psub.in), "0 a") {
-			h.t.Errorf("/psub says %q before others are asked", psub.in)
+			h.t.Errorf("/psub says %q before the other servers were asked", psub.in)
 		}
 		if len(log.present) < 2 {
 			log.count(1, true)
@@ -285,7 +285,7 @@ func testLatePresence(h *harness, log *lateLog, e *end) {
 	h.settle()
 	psub.read()
 	if !strings.Contains(string(psub.in), "0 a\n") || !slices.Equal(log.present, []string{"false a"}) {
-		h.t.Errorf("/psub says %q, others are told %q", psub.in, log.present)
+		h.t.Errorf("/psub says %q, and the other servers were told %q", psub.in, log.present)
 	}
 	check(h.t, h.srv, true, "at the end")
 }

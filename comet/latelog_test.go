@@ -143,7 +143,7 @@ func (l *lateLog) commit() (tell func()) {
 	} else if key != "" {
 		l.keys[p.name+key] = ch.next
 	}
-	p.mail.Msg = l.number(p.name, p.mail.Op.Message(), p.mail.Proposed())
+	p.mail.Msg = l.number(p.name, p.mail.Op.MessageKind(), p.mail.Proposed())
 	other.Msg = msg.New(p.mail.Msg.Kind, p.mail.Msg.Seq, p.mail.Msg.Content())
 	return func() { p.home.Post(p.mail); p.home.Post(other) }
 }

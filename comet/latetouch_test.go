@@ -21,7 +21,7 @@ func TestLateTouch(t *testing.T) {
 		h.settle()
 	}
 	if !slices.Equal(log.touched, []string{"a 0s", "a 0s"}) {
-		t.Errorf("in two days the log was told %q", log.touched)
+		t.Errorf("in two days the log was touched for %q", log.touched)
 	}
 	log.touched = nil
 	e.close()

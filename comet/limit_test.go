@@ -43,7 +43,7 @@ func TestMaxConnections(t *testing.T) {
 	young.ask("/ping")
 	same(t, srv.ask("/info?cname=a"), `{"cname": "a", "subscribers": 2}`+"\n")
 	if n := srv.totals.Hits[limit.Connections].Times.Load(); n != 1 {
-		t.Errorf("the limit was met %d times", n)
+		t.Errorf("the limit was hit %d times", n)
 	}
 	waiting.Close()
 	srv.until("somebody has gone", func() bool { return srv.totals.Admitted.Load() < 3 })
@@ -76,20 +76,20 @@ func TestSlowRequestsMakeRoom(t *testing.T) {
 	for n, gone := range []*player{idle, body, silent, head} {
 		head.send("m") // single bytes do not help
 		if err := s.web.Admit(conn.Front); err != nil {
-			t.Fatalf("the one that comes as number %d: %v", n, err)
+			t.Fatalf("connection number %d: %v", n, err)
 		}
 		st.settle()
 		if s.loop.Alive(gone.conn) {
-			t.Fatalf("number %d of those that may go is there", n)
+			t.Fatalf("connection %d may be evicted, but is still open", n)
 		}
 		st.enter(0, conn.Front)
 	}
 	if err := s.web.Admit(conn.Front); err == nil {
-		t.Error("there is room for a seventh")
+		t.Error("a seventh connection was accepted")
 	}
 	for _, p := range []*player{admin, waiting, young} {
 		if !s.loop.Alive(p.conn) {
-			t.Error("one that may not go is gone")
+			t.Error("a connection that must not be evicted was closed")
 		}
 	}
 }
@@ -129,7 +129,7 @@ func TestRefusedMakeRoom(t *testing.T) {
 	}
 	for range 3 { // they do not close their side
 		if status, _ := told(t, srv.dialFrom("127.0.0.3", srv.FrontAddrs()[0]).rest()); status != "429" {
-			t.Errorf("told %s", status)
+			t.Errorf("got %s", status)
 		}
 	}
 	srv.dialFrom("127.0.0.4", srv.FrontAddrs()[0]).ask("/ping")
@@ -144,10 +144,10 @@ func TestAddressesAreOne(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
 	hash := func(s string) uint64 { return srv.homes.HashAddr(netip.MustParseAddr(s)) }
 	if hash("2001:db8::1") != hash("2001:db8::ffff:2") || hash("2001:db8::1") == hash("2001:db8:0:1::1") {
-		t.Error("a /64 is not one")
+		t.Error("the addresses of a /64 do not count as one")
 	}
 	if hash("::ffff:10.0.0.5") != hash("10.0.0.5") || hash("10.0.0.5") == hash("10.0.0.6") {
-		t.Error("an IPv4 address is not one")
+		t.Error("an IPv4 address does not count as one")
 	}
 }
 
@@ -176,7 +176,7 @@ func TestAddressesAreSpread(t *testing.T) {
 			odd += i % 2 * int(srv.site.AddrCounter[row][i].Load())
 		}
 		if odd < 64 || odd > 192 {
-			t.Errorf("row %d: %d of 256 in odd places", row, odd)
+			t.Errorf("row %d: %d of 256 are misplaced", row, odd)
 		}
 	}
 	if slices.Min(parts[:]) < 24 {
@@ -208,22 +208,22 @@ func TestMaxHistoryBytes(t *testing.T) {
 	push("old", 40)
 	push("new", 40)
 	if kept("old") != 10 || kept("new") != 40 {
-		t.Errorf("the old channel keeps %d messages, the new one %d", kept("old"), kept("new"))
+		t.Errorf("the old channel stores %d messages, the new one %d", kept("old"), kept("new"))
 	}
 	for n := range 60 {
 		push(fmt.Sprint(n), 1)
 	}
 	if kept("old") != 2 || kept("new") > 4 {
-		t.Errorf("beside many others the old channel keeps %d messages, the new one %d", kept("old"), kept("new"))
+		t.Errorf("with many other channels, the old channel stores %d messages, the new one %d", kept("old"), kept("new"))
 	}
 	p := st.enter(0, conn.Front)
 	p.send(reqGet(0, "/sub?cname=new&seq=1&lost=1"))
 	if got := p.body(); !strings.HasPrefix(got, `[{"type":"lost","cname":"new","seq":3`) {
-		t.Errorf("who wants all is told %.100q", got)
+		t.Errorf("a client that wants all messages got %.100q", got)
 	}
 	check(t, st.srv, false, "") // the counts match what is kept
 	if st.srv.totals.Hits[limit.History].Times.Load() == 0 {
-		t.Error("the limit was never met")
+		t.Error("the limit was never hit")
 	}
 }
 
@@ -259,7 +259,7 @@ func TestPublishRates(t *testing.T) {
 			}
 			other := srv.talk(conn.Admin, reqGet(0, "/push?cname=b&content=x"))
 			if strings.HasPrefix(other, "HTTP/1.1 200 ") != (name == "channel") {
-				t.Errorf("to another channel: %s", other)
+				t.Errorf("for another channel: %s", other)
 			}
 			same(t, srv.ask("/check?cname=a"), `{"a": 1}`+"\n")
 		})
@@ -299,7 +299,7 @@ func TestClockSetBack(t *testing.T) {
 			st.settle()
 		}
 		if n := strings.Count(log.String(), "limit reached"); n != 3 {
-			t.Errorf("it is told %d times: %s", n, log.String())
+			t.Errorf("it was logged %d times: %s", n, log.String())
 		}
 	}
 }
@@ -351,18 +351,18 @@ func TestRetryIsSpread(t *testing.T) {
 			p.send(reqGet(minor, "/sse?cname=a&seq=1"))
 			m := regexp.MustCompile(`(?:^|\r\n)retry: (\d+)\n(?:\r\n)?$`).FindStringSubmatch(p.body())
 			if m == nil {
-				t.Fatal("no time is told")
+				t.Fatal("no retry time was sent")
 			}
 			ms, _ := strconv.Atoi(m[1])
 			if ms < 2000 || ms > 6000 {
-				t.Errorf("told %d ms", ms)
+				t.Errorf("got a retry time of %d ms", ms)
 			}
 			seen[ms] = true
 			p.leave()
 		}
 	}
 	if len(seen) < 20 {
-		t.Errorf("40 clients are told %d times", len(seen))
+		t.Errorf("40 clients were told %d different times", len(seen))
 	}
 }
 
@@ -377,12 +377,12 @@ func TestNotIdleWhileAnswered(t *testing.T) {
 	e.get(page.Path)
 	h.settle()
 	if err := s.web.Admit(conn.Front); err == nil || !s.loop.Blocked(e.conn) {
-		t.Errorf("room was made: %v", err)
+		t.Errorf("a connection was evicted: %v", err)
 	}
 	for e.read(); s.loop.Blocked(e.conn); e.read() {
 		h.settle()
 	}
 	if err := s.web.Admit(conn.Front); err != nil || s.loop.Alive(e.conn) {
-		t.Errorf("no room was made: %v", err)
+		t.Errorf("no connection was evicted: %v", err)
 	}
 }

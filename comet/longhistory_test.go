@@ -73,7 +73,7 @@ func TestLongHistory(t *testing.T) {
 					for _, s := range h.srv.shards {
 						h.turn(s)
 						if over := -s.web.Histories.Left; over > mail.ReplayBytes+4096 {
-							t.Fatalf("a turn rendered %d bytes more than it may", over)
+							t.Fatalf("a turn rendered %d bytes more than its limit", over)
 						}
 						budgeted = budgeted || s.web.Histories.Left <= 0
 					}
@@ -83,12 +83,12 @@ func TestLongHistory(t *testing.T) {
 				}
 				check(t, h.srv, true, "")
 				if !budgeted && loops == 1 {
-					t.Error("no turn was asked for more than it renders")
+					t.Error("no turn had more to render than its limit")
 				}
 				for _, e := range readers {
 					head, body, ok := e.response()
 					if !ok {
-						t.Fatalf("the answer is not whole: %d bytes", len(e.in))
+						t.Fatalf("the answer is incomplete: %d bytes", len(e.in))
 					}
 					if chunked := string(head.Header("Transfer-Encoding")) == "chunked"; chunked != (minor == 1) || head.Header("ETag") == nil {
 						t.Errorf("chunked: %v", chunked)

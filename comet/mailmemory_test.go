@@ -38,7 +38,7 @@ func TestPublishToLoopThatDoesNotTurn(t *testing.T) {
 		}
 	}
 	if slop := 2 * publishers * size; most > held/2+slop || most < held/2-slop {
-		t.Errorf("%d bytes waited, want some %d", most, held/2)
+		t.Errorf("%d bytes waited, want about %d", most, held/2)
 	}
 	if n := st.srv.totals.Hits[limit.Held].Times.Load(); n == 0 {
 		t.Error("no publish was refused")
@@ -49,7 +49,7 @@ func TestPublishToLoopThatDoesNotTurn(t *testing.T) {
 		t.Errorf("a publish on a WebSocket is answered %q", got)
 	}
 	if got := st.admin(0, "/push?content=m&cname="+other); !strings.Contains(got, `{"type":"ok"}`) {
-		t.Errorf("another loop's channel is kept from it: %q", got)
+		t.Errorf("it did not get another loop's channel: %q", got)
 	}
 	st.turn(1)
 	st.settle()
@@ -60,11 +60,11 @@ func TestPublishToLoopThatDoesNotTurn(t *testing.T) {
 		refused += strings.Count(got, "too much is on its way to subscribers: max-held-bytes is")
 	}
 	if numbered := int(stuck.broker.Inside().Newest(name).Seq); taken+refused != publishers*each || taken != numbered {
-		t.Errorf("of %d publishes %d are answered that they are taken, %d that they are refused; %d have a number", publishers*each, taken, refused, numbered)
+		t.Errorf("of %d publishes, %d were accepted and %d refused; %d have a number", publishers*each, taken, refused, numbered)
 	}
 	for _, s := range st.srv.shards {
 		if n := s.Borrowed(); n != 0 {
-			t.Errorf("loop %d counts %d bytes of mail when there is none", s.ID, n)
+			t.Errorf("loop %d counts %d bytes of mail, but there is none", s.ID, n)
 		}
 	}
 }
@@ -149,10 +149,10 @@ func TestUnreadRunKeepsLittleAlive(t *testing.T) {
 		return published
 	}
 	if n := publish(); n < broker.PinnedBytes || n > broker.PinnedBytes+broker.PinnedBytes/4 {
-		t.Errorf("%d bytes are published while a loop does not read, want some %d", n, broker.PinnedBytes)
+		t.Errorf("%d bytes were published while a loop did not read, want about %d", n, broker.PinnedBytes)
 	}
 	st.turn(1)
 	if n := publish(); n < 2*broker.PinnedBytes-size {
-		t.Errorf("%d bytes are published when it has read", n)
+		t.Errorf("%d bytes were published after it had read", n)
 	}
 }

@@ -102,7 +102,7 @@ func TestPumpsKeepLittleRendered(t *testing.T) {
 		kept += s.hub.Pumps.All[i].Size()
 	}
 	if busy != channels || kept == 0 || kept > hub.RenderedBytes {
-		t.Errorf("%d pumps go on in the next turn, and keep %d bytes for it, of at most %d", busy, kept, hub.RenderedBytes)
+		t.Errorf("%d pumps continue in the next turn, and keep %d bytes for it, want at most %d", busy, kept, hub.RenderedBytes)
 	}
 	for n, e := range first {
 		seen := 0
@@ -119,7 +119,7 @@ func TestPumpsKeepLittleRendered(t *testing.T) {
 			h.turn(s)
 		}
 		if seen != messages {
-			t.Errorf("the client of channel %d has received %d of %d messages", n, seen, messages)
+			t.Errorf("the client of channel %d received %d of %d messages", n, seen, messages)
 		}
 	}
 }
@@ -146,7 +146,7 @@ func TestRoundsAreBounded(t *testing.T) {
 	}
 	h.turn(s)
 	if n := len(s.hub.Pumps.Busy); n != 1 {
-		t.Fatalf("%d pumps go on", n)
+		t.Fatalf("%d pumps continue", n)
 	}
 	// A stream's and a poll's rendering, and the poll's body; buffers grow by a quarter.
 	if kept := s.hub.Pumps.All[s.hub.Pumps.Busy[0]].Size(); kept > 3*(hub.RoundBytes+hub.RoundBytes/4) {
@@ -171,7 +171,7 @@ func TestRoundsAreBounded(t *testing.T) {
 		}
 		for k, seq := range seqs {
 			if seq != int32(k+1) {
-				t.Fatalf("client %d received number %d as the %dth", n, seq, k+1)
+				t.Fatalf("client %d received number %d at position %d", n, seq, k+1)
 			}
 		}
 		if len(seqs) != messages {
@@ -193,10 +193,10 @@ func TestPublishWhileSubscribersLag(t *testing.T) {
 	answers := string(publisher.in)
 	publisher.in = nil
 	if n := strings.Count(answers, "HTTP/1.1 200 OK\r\n"); n != fit {
-		t.Errorf("%d are accepted, want %d", n, fit)
+		t.Errorf("%d publishes were accepted, want %d", n, fit)
 	}
 	if n := strings.Count(answers, "\r\nRetry-After: 5\r\n"); n != published-fit || strings.Count(answers, "HTTP/1.1 503 ") != n {
-		t.Errorf("%d are refused, want %d", n, published-fit)
+		t.Errorf("%d publishes were refused, want %d", n, published-fit)
 	}
 	if !strings.HasSuffix(answers, "too much is on its way to subscribers: max-held-bytes is 7000\n") {
 		t.Errorf("answered %q", answers)

@@ -90,7 +90,7 @@ func testMoving(t *testing.T, before, after int) {
 		t.Errorf("figures were %+v, and are %+v", counted, now)
 	}
 	if again := m.publish(); again != published {
-		t.Errorf("messages with keys were answered %s, and are %s", published, again)
+		t.Errorf("messages with keys were answered %s, and then %s", published, again)
 	}
 	m.ask("/push?cname=c1&content=second")
 	m.ask("/push?cname=c2&content=second")

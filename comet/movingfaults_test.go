@@ -33,7 +33,7 @@ func TestMovingFaults(t *testing.T) {
 				failed++
 			}
 			if failed == 0 {
-				t.Error("it is never called")
+				t.Error("it was never called")
 			}
 			h.connect(h.srv.shards[2], conn.Admin, 0).get("/push?cname=a&content=on")
 			h.settle()

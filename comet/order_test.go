@@ -50,7 +50,7 @@ func TestAnswerComesBehindTheFirstDeliveries(t *testing.T) {
 			last.read()
 			delivered, answered := bytes.Index(last.in, []byte("hello")), bytes.Index(last.in, []byte("HTTP/1.1 200"))
 			if delivered < 0 || answered < 0 {
-				t.Fatalf("the message and the answer are not both there: %q", last.in)
+				t.Fatalf("want the message and the answer, got %q", last.in)
 			}
 			if answerFirst := answered < delivered; answerFirst != c.answerFirst {
 				t.Errorf("answered before the last delivery of %d: %v, want %v", c.subscribers, answerFirst, c.answerFirst)

@@ -39,9 +39,9 @@ type Parked struct {
 var (
 	errNotInheritable = errors.New("comet: the server cannot be handed over: it was started without Config.Inheritable")
 	errDraining       = errors.New("comet: the server is about to end")
-	errParking        = errors.New("comet: the server is about to be handed over already")
-	errBeyond         = errors.New("comet: the server cannot be handed over: what judges which clients may subscribe is beyond it")
-	errNeverQuiet     = errors.New("comet: what is under way does not come to its end: the server goes on")
+	errParking        = errors.New("comet: a hand-over of the server is already under way")
+	errHasJudge       = errors.New("comet: the server cannot be handed over: it has a Judge")
+	errNeverQuiet     = errors.New("comet: requests under way do not end in time: the server continues")
 )
 
 // standstill is where the loops of a server wait at the end of a turn.
@@ -83,7 +83,7 @@ func (srv *Server) Park(ctx context.Context) (*Parked, error) {
 	case !srv.cfg.Inheritable:
 		return nil, errNotInheritable
 	case srv.cfg.judge != nil:
-		return nil, errBeyond
+		return nil, errHasJudge
 	case srv.Deadline.Load() != 0:
 		return nil, errDraining
 	}

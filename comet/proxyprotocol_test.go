@@ -141,14 +141,14 @@ func TestProxyProtocolHalf(t *testing.T) {
 	}
 	st.settle()
 	if gone.take() != "" || !gone.ended {
-		t.Error("who has ended in the middle is still there")
+		t.Error("a client that ended in the middle is still connected")
 	}
 	st.later(9 * time.Second)
 	if slow.take() != "" || slow.ended {
-		t.Error("gone too early")
+		t.Error("closed too early")
 	}
 	if st.later(2 * time.Second); slow.take() != "" || !slow.ended {
-		t.Error("who never finished is still there")
+		t.Error("a client with an incomplete request is still connected")
 	}
 	gone.leave()
 	slow.leave()

@@ -183,7 +183,7 @@ func skipUnderRace(t *testing.T) {
 	info, _ := debug.ReadBuildInfo()
 	for _, s := range info.Settings {
 		if s.Key == "-race" && s.Value == "true" {
-			t.Skip("the race detector allocates")
+			t.Skip("the race detector allocates memory itself")
 		}
 	}
 }

@@ -45,10 +45,10 @@ func TestMemoryBudget(t *testing.T) {
 	list := int(unsafe.Sizeof(hub.Roster{})) + bucket
 	t.Logf("connection %d, subscriber %d, channel with its name and index entry %d, roster with its index entry %d", cn, sub, ch, list)
 	if cn > 40 || sub > 40 || ch+list > 110 || cn+sub+ch+list > 200 {
-		t.Errorf("over the budget of 40, 40 and 110 bytes, 200 in all")
+		t.Errorf("want at most 40, 40 and 110 bytes, and 200 in all")
 	}
 	if further := sub + ch + list; sub > 40 || further > 150 {
-		t.Errorf("a further channel takes %d bytes, %d if it is the connection's own: over the budget of 40 and 150", sub, further)
+		t.Errorf("a further channel takes %d bytes, or %d if it is the connection's own: want at most 40 and 150", sub, further)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestWaitingOwnsNothing(t *testing.T) {
 			t.Errorf("loop %d: %d connections hold a buffer", s.ID, n)
 		}
 		if n := len(s.hub.Pumps.Busy) + s.web.Figures().Partial; n > 0 {
-			t.Errorf("loop %d: something is borrowed", s.ID)
+			t.Errorf("loop %d: a buffer is still borrowed", s.ID)
 		}
 		if live := s.hub.Subs.Live(); live != clients {
 			t.Errorf("loop %d: %d subscribers, want %d", s.ID, live, clients)

@@ -42,7 +42,7 @@ func TestManyThatComeBackShareTheTurns(t *testing.T) {
 			before := make([]uint64, 2)
 			for round := 0; ; round++ {
 				if round == 10_000 {
-					t.Fatalf("the clients have %v", got)
+					t.Fatalf("the clients got %v", got)
 				}
 				for i, s := range h.srv.shards {
 					h.turn(s)

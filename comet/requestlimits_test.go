@@ -69,7 +69,7 @@ func TestIdleBackends(t *testing.T) {
 	ask()
 	st.later(40 * time.Second)
 	if client.take(); !client.ended {
-		t.Error("the client is kept")
+		t.Error("the client is not cut")
 	}
 	st.later(4 * time.Minute)
 	backend.send(reqGet(1, "/push?cname=a&content=x"))
@@ -78,6 +78,6 @@ func TestIdleBackends(t *testing.T) {
 	}
 	st.later(6 * time.Minute)
 	if backend.take(); !backend.ended {
-		t.Error("the backend's is kept for ever")
+		t.Error("the backend's key is never dropped")
 	}
 }

@@ -254,7 +254,7 @@ func TestTokenEndsWithItsChannel(t *testing.T) {
 		t.Errorf("after it has expired: %s, then %s", second, third)
 	}
 	if h = h.restart(cfg, true); !admits(third) || admits(second) || sign() != third {
-		t.Error("the state does not keep it")
+		t.Error("the state does not contain it")
 	}
 }
 
@@ -286,7 +286,7 @@ func TestStateOfTheFirstVersion(t *testing.T) {
 	h := newHarness(t, cfg)
 	h.ask(conn.Admin, "/close?cname=a")
 	if got := tokenFor(h.ask(conn.Admin, "/sign?cname=a")); got == old {
-		t.Error("the token outlives its channel")
+		t.Error("the token is valid after its channel has ended")
 	}
 }
 
@@ -339,12 +339,12 @@ func TestEventStreamsThatAreBusy(t *testing.T) {
 		}
 		ms, _ := strconv.Atoi(m[2])
 		if ms < 5000 || ms > 15000 {
-			t.Errorf("told %d ms", ms)
+			t.Errorf("got a retry time of %d ms", ms)
 		}
 		seen[ms] = true
 	}
 	if len(seen) < 10 {
-		t.Errorf("20 clients are told %d times", len(seen))
+		t.Errorf("20 clients were told %d different times", len(seen))
 	}
 	// The time is a line of the first event.
 	st.admin(0, "/push?cname=a&content=x")

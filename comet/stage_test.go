@@ -51,7 +51,7 @@ func (st *stage) until(what string, done func() bool) {
 	st.t.Helper()
 	for limit := time.Now().Add(hangTimeout); !done(); runtime.Gosched() {
 		if st.settle(); time.Now().After(limit) {
-			st.t.Fatalf("never happened: %s", what)
+			st.t.Fatalf("this did not happen in time: %s", what)
 		}
 	}
 }

@@ -113,7 +113,7 @@ func (st *state) settle() error {
 	}
 	switch {
 	case info.Mode&unix.S_IFMT != unix.S_IFREG:
-		return fmt.Errorf("%s is no regular file: name one", st.name)
+		return fmt.Errorf("%s is not a regular file: name another file", st.name)
 	case info.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0:
 		return fmt.Errorf("%s is mounted by itself, so that no new file can take its place: mount its directory", st.name)
 	}
@@ -131,7 +131,7 @@ func (st *state) takeLock() (err error) {
 	}
 	err = unix.Flock(int(st.lock.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		return fmt.Errorf("%s is another server's, which has %s locked: stop that one, or name another file", st.name, st.lock.Name())
+		return fmt.Errorf("%s is in use by another server, which has locked %s: stop that server, or name another file", st.name, st.lock.Name())
 	}
 	return err
 }

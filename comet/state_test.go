@@ -120,7 +120,7 @@ func TestStateOutlives(t *testing.T) {
 	h.settle()
 	h.settle()
 	if h.told("a") != "none" || h.told("leased") == "none" {
-		t.Errorf("after a while: a is %s, leased is %s", h.told("a"), h.told("leased"))
+		t.Errorf("later: a is %s, leased is %s", h.told("a"), h.told("leased"))
 	}
 	h.now = h.now.Add(1000 * time.Second)
 	h.settle()
@@ -146,7 +146,7 @@ func (h *harness) hears(path string, want ...string) {
 		got = append(got, fmt.Sprint(ev.Type, " ", ev.Seq, " ", ev.Content))
 	}
 	if !slices.Equal(got, want) {
-		h.t.Errorf("%s hears %q, want %q", path, got, want)
+		h.t.Errorf("%s got %q, want %q", path, got, want)
 	}
 	e.close()
 	h.settle()
@@ -324,7 +324,7 @@ func TestStateWithinLimits(t *testing.T) {
 	}
 	cfg.ChannelBufferSize = -1
 	if h = h.restart(cfg, true); h.srv.totals.Channels.Load() != 7 {
-		t.Error("channels are gone")
+		t.Error("channels were deleted")
 	}
 	cfg.ChannelBufferSize = 100
 	h = h.restart(cfg, true)

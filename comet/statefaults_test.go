@@ -46,7 +46,7 @@ func TestBadStateIsPutAside(t *testing.T) {
 		h.end()
 	}
 	if _, err := os.Stat(cfg.StateFile); err == nil {
-		t.Error("it is still in its place")
+		t.Error("the invalid file was not renamed")
 	}
 }
 
@@ -55,7 +55,7 @@ func TestStateHasOneServer(t *testing.T) {
 	cfg := stateConfig(t)
 	h := newHarness(t, cfg)
 	for range 2 {
-		if _, err := newServer(cfg); err == nil || !strings.Contains(err.Error(), "another server's") {
+		if _, err := newServer(cfg); err == nil || !strings.Contains(err.Error(), "in use by another server") {
 			t.Fatal(err)
 		}
 	}
@@ -113,10 +113,10 @@ func TestStateOnATroubledDisk(t *testing.T) {
 		_ = h.save(false)
 	}
 	if now, err := os.ReadFile(cfg.StateFile); err != nil || !bytes.Equal(now, good) {
-		t.Errorf("the last good file: %v", err)
+		t.Errorf("the last valid file: %v", err)
 	}
 	if n := strings.Count(log.String(), "the state is not written"); n != 1 {
-		t.Errorf("it is told %d times: %s", n, log.String())
+		t.Errorf("it was logged %d times: %s", n, log.String())
 	}
 	if err := h.save(true); err == nil || !strings.Contains(log.String(), "since the last time is lost") {
 		t.Errorf("at the end: %v, %s", err, log.String())
@@ -127,7 +127,7 @@ func TestStateOnATroubledDisk(t *testing.T) {
 	_ = h.save(false)
 	_ = h.save(false)
 	if n := strings.Count(log.String(), "is written again"); n != 1 {
-		t.Errorf("its end is told %d times: %s", n, log.String())
+		t.Errorf("its end was logged %d times: %s", n, log.String())
 	}
 	if h = h.restart(cfg, true); !strings.Contains(h.told("a"), " y") {
 		t.Error(h.told("a"))

@@ -29,7 +29,7 @@ func (st *state) examine() error {
 		return err
 	}
 	if !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no regular file", st.name)
+		return fmt.Errorf("%s is not a regular file", st.name)
 	}
 	head, bad := statefile.Read(f, info.Size(), statefile.Nobody{})
 	if bad == nil {
@@ -40,7 +40,7 @@ func (st *state) examine() error {
 	st.file = nil
 	aside, err := st.putAside()
 	if err != nil {
-		return fmt.Errorf("%s cannot be used (%w), nor put aside: %w", st.name, bad, err)
+		return fmt.Errorf("%s cannot be used (%w), and cannot be renamed: %w", st.name, bad, err)
 	}
 	st.cfg.Log.Error().Str("file", st.name).Err(bad).Str("aside", aside).
 		Msg("the state file cannot be used: it is put aside, and the server begins with no channels")
@@ -84,7 +84,7 @@ func (st *state) restore(srv *Server) error {
 		r.brokers = append(r.brokers, s.broker.Restorer(now, gap, pollBytes+8*srv.cfg.MaxMessage))
 	}
 	if _, err := statefile.Read(file, info.Size(), &r); err != nil {
-		return fmt.Errorf("state: %s has changed since it was found good: %w", file.Name(), err)
+		return fmt.Errorf("state: %s has changed since it was checked: %w", file.Name(), err)
 	}
 	st.tell(&r, now, gap)
 	return nil

@@ -47,7 +47,7 @@ func TestStateThatCannotBeReplaced(t *testing.T) {
 	if err := os.Mkdir(cfg.StateFile, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if st, err := openState(&cfg); err == nil || !strings.Contains(err.Error(), "is no regular file") {
+	if st, err := openState(&cfg); err == nil || !strings.Contains(err.Error(), "is not a regular file") {
 		t.Error(st, err)
 	}
 	other := filepath.Join(t.TempDir(), "other")
@@ -58,7 +58,7 @@ func TestStateThatCannotBeReplaced(t *testing.T) {
 	}
 	cfg.StateFile += "2"
 	if err := unix.Mount(other, cfg.StateFile, "", unix.MS_BIND, ""); errors.Is(err, unix.EPERM) {
-		t.Skip("a file can be mounted by root alone")
+		t.Skip("only root can mount a file")
 	} else if err != nil {
 		t.Fatal(err)
 	}

@@ -37,7 +37,7 @@ func TestStats(t *testing.T) {
 			t.Fatalf("%q: %v", text, err)
 		}
 		if told["channels"] != 2 || told["subscribers"] != 2 || told["published"] != 4 || told["delivered"] != 1 || told["resident_bytes"] < 1<<20 || len(told) != 10 {
-			t.Errorf("told %s", text)
+			t.Errorf("got %s", text)
 		}
 	}
 }
@@ -51,7 +51,7 @@ func TestPublicPaths(t *testing.T) {
 	same(t, srv.talk(conn.Front, reqForm(1, "/p", "cname=a&content=x", closing)), answer("200 OK", asJSON, `{"type":"ok"}`+"\n", closing))
 	same(t, srv.talk(conn.Front, reqGet(1, "/i?cname=a", closing)), answer("200 OK", asJSON, `{"cname": "a", "subscribers": 0}`+"\n", closing))
 	if _, err := newServer(Config{Public: map[string]string{"/x": "/nothing"}}); err == nil || !strings.Contains(err.Error(), "/nothing") {
-		t.Errorf("a path that is not there: %v", err)
+		t.Errorf("a missing path: %v", err)
 	}
 }
 
@@ -92,7 +92,7 @@ func TestRollCall(t *testing.T) {
 		st.admin(1, "/sign?cname=new")
 		same(t, p.take(), piece(minor, "1 new\n"))
 		if n := st.srv.totals.Broadcasts.Load(); n != 0 {
-			t.Errorf("%d walks are under way in the end", n)
+			t.Errorf("%d walks are still under way", n)
 		}
 		p.leave()
 		other.leave()
@@ -137,7 +137,7 @@ func TestRollCallOfASlowListener(t *testing.T) {
 		t.Errorf("%d of %d channels were told; cut: %v", lines, many, p.ended)
 	}
 	if n := st.srv.totals.SlowClosed.Load(); n != 0 {
-		t.Errorf("%d were cut", n)
+		t.Errorf("%d clients were cut", n)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestSlowListenerIsCut(t *testing.T) {
 	}
 	slow.take()
 	if slow.take(); !slow.ended || st.srv.totals.SlowClosed.Load() != 1 {
-		t.Errorf("the slow one is there after %d channels; %d were cut", made, st.srv.totals.SlowClosed.Load())
+		t.Errorf("after %d channels the slow client is still connected; %d clients were cut", made, st.srv.totals.SlowClosed.Load())
 	}
 }
 
@@ -204,7 +204,7 @@ func TestStuckListenerIsCutInTime(t *testing.T) {
 	slow.take()
 	for range 2*timeout/time.Second - 1 {
 		if st.later(time.Second / 2); !s.loop.Alive(stuck.conn) {
-			t.Fatal("cut before its time")
+			t.Fatal("it was cut too early")
 		}
 		change()
 		if !s.loop.Blocked(stuck.conn) {
@@ -214,7 +214,7 @@ func TestStuckListenerIsCutInTime(t *testing.T) {
 	}
 	st.later(time.Second/2 + reactor.TickLength)
 	if s.loop.Alive(stuck.conn) || !s.loop.Alive(slow.conn) || st.srv.totals.SlowClosed.Load() != 1 {
-		t.Errorf("the stuck one is there: %v; the slow one: %v; %d were cut",
+		t.Errorf("the stuck client is connected: %v; the slow one: %v; %d were cut",
 			s.loop.Alive(stuck.conn), s.loop.Alive(slow.conn), st.srv.totals.SlowClosed.Load())
 	}
 	stuck.take()

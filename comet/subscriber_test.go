@@ -61,7 +61,7 @@ func TestStuckReaderOfAClosedChannel(t *testing.T) {
 	admin.write(requests("/close?cname=a"))
 	h.settle()
 	if held := s.loop.Stats().Held; held != 1 {
-		t.Fatalf("%d connections hold something, want the stuck one", held)
+		t.Fatalf("%d connections hold data, want only the stuck one", held)
 	}
 	data, last, clean := 0, "", false
 	for range 3 * messages {
@@ -136,7 +136,7 @@ func TestPipelinedPollsDoNotPileUp(t *testing.T) {
 		got += len(list)
 	}
 	if got != 10*polls {
-		t.Errorf("%d messages in the end, want %d", got, 10*polls)
+		t.Errorf("got %d messages in all, want %d", got, 10*polls)
 	}
 }
 
@@ -149,7 +149,7 @@ func TestNoopAfterAStuckNoop(t *testing.T) {
 	h.settle()
 	for n := 0; !s.loop.Blocked(e.conn); n++ {
 		if n == 1000 {
-			t.Fatal("the reader is never stuck")
+			t.Fatal("the reader never became stuck")
 		}
 		h.now = h.now.Add(5 * time.Second)
 		h.settle()
@@ -160,7 +160,7 @@ func TestNoopAfterAStuckNoop(t *testing.T) {
 	h.now = h.now.Add(5 * time.Second)
 	h.settle()
 	if list, _ := e.events(); len(list) == 0 {
-		t.Error("nothing was heard for the polling timeout")
+		t.Error("no heartbeat came within the polling timeout")
 	}
 }
 
@@ -224,7 +224,7 @@ func TestStuckReadersAreCounted(t *testing.T) {
 			e.write(c.requests)
 			for limit := time.Now().Add(hangTimeout); !s.loop.Blocked(e.conn); h.settle() {
 				if time.Now().After(limit) {
-					t.Fatal("all is written")
+					t.Fatal("everything was written, so the test does not test a short write")
 				}
 			}
 			h.now = h.now.Add(time.Minute)
@@ -233,7 +233,7 @@ func TestStuckReadersAreCounted(t *testing.T) {
 				t.Errorf("open %v, %d counted as cut", s.loop.Open(e.conn), h.srv.totals.SlowClosed.Load())
 			}
 			if s.hub.Pumps.LastHeldFrame != nil {
-				t.Error("the frame is kept that it was stuck at")
+				t.Error("the frame at which it was stuck is still held")
 			}
 		})
 	}
@@ -267,7 +267,7 @@ func TestSlowPollerHasTime(t *testing.T) {
 				h.settle()
 				continue
 			} else if err != nil || n == 0 {
-				t.Fatalf("it is cut after %d s, with %d bytes read of %d: %v", seconds, got, left, err)
+				t.Fatalf("it was cut after %d s, after it had read %d of %d bytes: %v", seconds, got, left, err)
 			}
 			got += n
 		}
@@ -276,7 +276,7 @@ func TestSlowPollerHasTime(t *testing.T) {
 	}
 	h.now = h.now.Add(time.Duration(left/reactor.SlowestReader) * time.Second)
 	if h.settle(); s.loop.Alive(stuck.conn) {
-		t.Error("who reads nothing is never cut")
+		t.Error("a client that does not read was never cut")
 	}
 }
 

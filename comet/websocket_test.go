@@ -126,11 +126,11 @@ func TestWebSocketHeartbeats(t *testing.T) {
 			}
 		}
 		if gone := silent.gone(); gone && second < 40 || !gone && second > 44 {
-			t.Fatalf("the silent one is gone after %d s: %v", second, gone)
+			t.Fatalf("after %d s the silent client is closed: %v", second, gone)
 		}
 	}
 	if lively.gone() || none.gone() || pings < 12 || pings > 18 {
-		t.Errorf("%d pings in two minutes, and one that answers is gone", pings)
+		t.Errorf("%d pings in two minutes; a client that answers was cut", pings)
 	}
 	check(t, st.srv, true, "")
 }
@@ -148,7 +148,7 @@ func TestWebSocketDrain(t *testing.T) {
 		var ms int
 		retry, closing, _ := strings.Cut(p.hear(), "\n")
 		if _, err := fmt.Sscanf(retry, `{"type":"retry","content":"%d"}`, &ms); err != nil || ms < 4000 || ms > 5000 {
-			t.Errorf("told %q", retry)
+			t.Errorf("got %q", retry)
 		}
 		same(t, closing, "close 1012 the server is stopping")
 	}

@@ -297,7 +297,7 @@ func TestPresence(t *testing.T) {
 	st.later(21 * time.Second)
 	for _, p := range listeners {
 		if got := p.take(); !strings.Contains(got, "0 "+a+"\n") || strings.Contains(got, "0 "+a+"\n1") {
-			t.Fatalf("death: got %q", got)
+			t.Fatalf("after the crash: got %q", got)
 		}
 		p.leave()
 	}

@@ -154,7 +154,7 @@ func TestCCometRefusals(t *testing.T) {
 				t.Errorf("got %q, want %s and %q", got, r.status, r.reason)
 			}
 			if r.status == "405" && !strings.Contains(got, "Allow: GET, OPTIONS\r\n") {
-				t.Errorf("what is allowed is not told: %q", got)
+				t.Errorf("the response does not list what is allowed: %q", got)
 			}
 		})
 	}

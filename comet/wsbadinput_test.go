@@ -64,7 +64,7 @@ func TestWebSocketBadInput(t *testing.T) {
 			p.send(c.input)
 			p.expect(c.want)
 			if !p.gone() {
-				t.Error("the connection goes on")
+				t.Error("the connection stays open")
 			}
 			st.admin(0, "/push?cname=a&content=x")
 			other.expect(object("data", 1, "x"))
@@ -86,7 +86,7 @@ func TestWebSocketBadOperations(t *testing.T) {
 		`{"op":"sub","id":7,"cname":` + deep + `}`:                `{"type":"400","content":"nested too deep: at most 128 arrays and objects in each other","id":7}`,
 		`{"op":"sub","cname":"` + strings.Repeat("x", 256) + `"}`: `{"type":"400","content":"cname: 256 bytes, at most 255"}`,
 		`{"op":"ping","id":"` + strings.Repeat("x", 63) + `"}`:    `{"type":"400","content":"id: want a number or a string, of at most 64 bytes"}`,
-		`{"op":"ping","id":1,"id":2}`:                             `{"type":"400","content":"a member is there twice","id":1}`,
+		`{"op":"ping","id":1,"id":2}`:                             `{"type":"400","content":"a member occurs twice","id":1}`,
 	} {
 		p.ask(text, want)
 	}

@@ -24,7 +24,7 @@ func TestWebSocketTakesTwoRecords(t *testing.T) {
 			t.Errorf("%d records of connections, and of subscribers: want %d, %d", got, connections, subscribers)
 		}
 		if f.Sockets.Busy != 0 || f.Sockets.Bytes != 0 || f.Reactor.Held != 0 || f.Reactor.InputBytes != 0 {
-			t.Errorf("something is kept beside: %+v", f)
+			t.Errorf("something else is kept: %+v", f)
 		}
 	}
 	one := st.websocket(0, "/ws?cname=a&seq=1")
@@ -136,7 +136,7 @@ func TestWebSocketPublishAllocatesOnlyTheMessage(t *testing.T) {
 		t.Errorf("%v allocations, want the message", allocs)
 	}
 	if got < 400*60 {
-		t.Errorf("%d bytes came", got)
+		t.Errorf("got %d bytes", got)
 	}
 	st.settle()
 	check(t, st.srv, true, "")

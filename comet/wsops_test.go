@@ -297,7 +297,7 @@ func TestWebSocketCloses(t *testing.T) {
 			t.Errorf("%q: %q", payload, heard)
 		}
 		if !p.gone() {
-			t.Errorf("%q: the connection goes on", payload)
+			t.Errorf("%q: the connection stays open", payload)
 		}
 	}
 	st.later(5 * time.Second)

@@ -79,7 +79,7 @@ type SlabState struct {
 }
 
 // errSlabState rejects a state that no slab of this program can be in.
-var errSlabState = errors.New("reactor: the records of a slab do not fit")
+var errSlabState = errors.New("reactor: the state of a slab is inconsistent")
 
 // In makes an empty slab take its memory from an arena. A nil arena means the process's
 // own memory.

@@ -69,7 +69,7 @@ func NewLoopSince(h Handler, cfg Config, of *LoopState, rehearsal bool) (*Loop, 
 }
 
 // errConns rejects an inconsistent list of connections.
-var errConns = errors.New("reactor: what is said of connections does not fit")
+var errConns = errors.New("reactor: the state of the connections is inconsistent")
 
 // Mover makes connections from another program's description of those of one loop.
 type Mover struct {

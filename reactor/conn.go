@@ -27,7 +27,7 @@ var (
 	ErrInputFull = errors.New("reactor: input that is not consumed exceeds Config.MaxInput")
 	ErrHeldFull  = errors.New("reactor: output that the peer does not read exceeds Config.MaxHeld")
 	ErrHeldAll   = errors.New("reactor: output that peers do not read exceeds Config.MaxHeldAll")
-	ErrNoRecord  = errors.New("reactor: no record free for another connection")
+	ErrNoRecord  = errors.New("reactor: no free record for another connection")
 )
 
 // record is all the memory of an idle connection in this package.

@@ -316,7 +316,7 @@ func failEach(t *testing.T, open func(*testing.T) error) {
 		}
 		if failed == "" && calls <= nth {
 			if nth < 2 {
-				t.Fatal("the test does not test")
+				t.Fatal("the test does not reach what it tests")
 			}
 			return
 		}
@@ -358,7 +358,7 @@ func TestFaultsLoseNoWake(t *testing.T) {
 	}
 	wait.Wait()
 	if f.Hits["epoll_wait EINTR"] == 0 {
-		t.Fatal("the test does not test")
+		t.Fatal("the test does not reach what it tests")
 	}
 }
 

@@ -239,7 +239,7 @@ func resumeTally(l *Loop, t *Figures) {
 }
 
 // errHeldState rejects a state in which the data that connections have borrowed is inconsistent.
-var errHeldState = errors.New("reactor: what is held for connections does not fit")
+var errHeldState = errors.New("reactor: the state of held data is inconsistent")
 
 // resumeHeld restores what connections have borrowed, in the places that their records name.
 func resumeHeld(l *Loop, st *LoopState) error {

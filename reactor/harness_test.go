@@ -129,7 +129,7 @@ func (p *probe) until(what string, done func() bool) {
 			p.t.Fatal(err)
 		}
 	}
-	p.t.Fatalf("never happened: %s", what)
+	p.t.Fatalf("this did not happen in time: %s", what)
 }
 
 // later advances the clock, and runs the turn that sees it.

@@ -242,7 +242,7 @@ func kilobytes(name string, keys ...string) ([]int64, error) {
 		}
 	}
 	if found < len(keys) {
-		return nil, fmt.Errorf("%s: not all of %v are there: %w", name, keys, fs.ErrNotExist)
+		return nil, fmt.Errorf("%s: some of %v are missing: %w", name, keys, fs.ErrNotExist)
 	}
 	return values, nil
 }

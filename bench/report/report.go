@@ -112,7 +112,7 @@ func newPage(results []*result.Result) (*page, error) {
 	}
 	for i, r := range results {
 		if r == nil || !slices.ContainsFunc(chapters, func(c chapter) bool { return c.kind == r.Kind }) {
-			return nil, fmt.Errorf("result %d is of no known kind: want one that a measurement of this program's version has saved", i+1)
+			return nil, fmt.Errorf("result %d is of an unknown kind: want one that a measurement of this version has saved", i+1)
 		}
 	}
 	p := &page{Subjects: subjects(results), Dates: dates(results)}

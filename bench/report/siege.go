@@ -43,7 +43,7 @@ func siege(s *section, of []entry) {
 			"resident at the peak"},
 	}
 	floods := table{
-		Title: "Floods: resident memory, and what the ceilings promise",
+		Title: "Floods: resident memory, and what the limits allow",
 		Heads: []string{"", "sent", "ceiling", "most connections", "resident before", "at the peak", "promised", "requests refused", "readers disconnected", "latency of others, 99 %", "newcomers answered", "refused"},
 	}
 	for _, e := range of {

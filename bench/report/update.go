@@ -42,7 +42,7 @@ func Update(document string, results []*result.Result) (string, error) {
 		}
 		at := slices.IndexFunc(p.Sections, func(s section) bool { return s.ID == kind })
 		if at < 0 {
-			return "", fmt.Errorf("the document has a place for %q, and there is no result of that kind", kind)
+			return "", fmt.Errorf("the document has a place for %q, but there is no result of that kind", kind)
 		}
 		fmt.Fprintf(&out, "%s%s -->\n", placeBegin, kind)
 		p.Sections[at].markdown(&out)

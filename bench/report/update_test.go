@@ -28,7 +28,7 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("it changes when nothing has: %v\n%s", err, again)
 	}
 	for document, want := range map[string]string{
-		"<!-- bench: speed -->\n<!-- bench end -->": `a place for "speed", and there is no result`,
+		"<!-- bench: speed -->\n<!-- bench end -->": `a place for "speed", but there is no result`,
 		"<!-- bench: storm -->\n":                   `the place "storm" has no end`,
 		"<!-- bench: storm":                         `has no end`,
 	} {

@@ -156,7 +156,7 @@ func (t *Target) check() error {
 		}
 	}
 	if t.Spawn == "" && t.Process == "" {
-		return errors.New("spawn and process are missing: want one of them at least, to know what to measure")
+		return errors.New("spawn and process are missing: want at least one of them")
 	}
 	for _, f := range t.Files {
 		if f.Name == "" || f.Name != filepath.Base(f.Name) {

@@ -211,7 +211,7 @@ func TestRefusals(t *testing.T) {
 		"upgrade --conns 10 --publishers 100 --rate 10":             `a client hears a message in 10.0 s, and is watched for 1.5s`,
 		"upgrade --conns 10 --spawn " + unready:                     `it was started with --no-live-upgrade`,
 		"storm --conns 10 --accept-rate 5 --target nchan":           `only a ccomet that is started here can be given --accept-rate 5`,
-		"fanout --conns 10 --stuck 5 --transport poll":              `stuck readers are measured of ccomet alone, with --transport stream`,
+		"fanout --conns 10 --stuck 5 --transport poll":              `stuck readers can only be measured with ccomet, and --transport stream`,
 		"channels --conns 10 --publishes 11":                        `11 publishes a round to 10 channels`,
 		"batches --batch 10 --publishes 15":                         `15 publishes a round in batches of 10`,
 		"echo --in-flight 0":                                        `0 in flight`,

@@ -89,7 +89,7 @@ func TestBadAccess(t *testing.T) {
 	for _, c := range []struct{ args, file, want string }{
 		{args: "--admin-allow 10.0.0.300", want: `--admin-allow has "10.0.0.300": want an address`},
 		{args: "--admin-deny 10.,x", want: `--admin-deny has "x": want an address`},
-		{args: "--front-allow 10.0.0.1/8", want: `--front-allow has "10.0.0.1/8": has bits beyond its length: want 10.0.0.0/8`},
+		{args: "--front-allow 10.0.0.1/8", want: `--front-allow has "10.0.0.1/8": has bits after its prefix length: want 10.0.0.0/8`},
 		{args: "--front-deny fe80::1%eth0", want: `--front-deny has "fe80::1%eth0"`},
 		{args: "--trusted-proxy nginx", want: `--trusted-proxy has "nginx"`},
 		{args: "--trusted-proxy 10. --proxy-protocol both", want: `--proxy-protocol has "both": want front or admin`},

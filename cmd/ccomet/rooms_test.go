@@ -47,14 +47,14 @@ func TestRooms(t *testing.T) {
 		room := strings.TrimPrefix(p.ImportPath, below)
 		allowed, known := roomDirections[room]
 		if !known {
-			t.Errorf("%s: a room that is not known here", room)
+			t.Errorf("%s: this package is not listed here", room)
 		}
 		if !strings.HasPrefix(p.Doc, "Package "+room+" ") || strings.Contains(p.Doc, " and ") {
 			t.Errorf("%s: its comment says %q: want one sentence without an \"and\"", room, p.Doc)
 		}
 		for _, to := range allowed {
 			if !slices.Contains(p.Imports, below+to) {
-				t.Errorf("%s may import %s, and does not: the line is stale", room, to)
+				t.Errorf("%s may import %s but does not: remove the line", room, to)
 			}
 		}
 		for _, path := range slices.Concat(p.Imports, p.TestImports, p.XTestImports) {
@@ -64,6 +64,6 @@ func TestRooms(t *testing.T) {
 		}
 	}
 	if seen != len(roomDirections) {
-		t.Errorf("%d rooms were looked at, %d are known here", seen, len(roomDirections))
+		t.Errorf("%d packages were checked, but %d are listed here", seen, len(roomDirections))
 	}
 }

@@ -205,7 +205,7 @@ func TestStartMeetsStateOfOneThatStops(t *testing.T) {
 	if _, err := bufio.NewReader(client).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	if _, stderr, status := runFor(t, nil, args...); status != exitFailed || !strings.Contains(stderr, "another server's") {
+	if _, stderr, status := runFor(t, nil, args...); status != exitFailed || !strings.Contains(stderr, "in use by another server") {
 		t.Errorf("beside one that goes on: status %d, %q", status, stderr)
 	}
 	if err := old.cmd.Process.Signal(syscall.SIGTERM); err != nil {

@@ -58,7 +58,7 @@ func TestUpgradeManagerHears(t *testing.T) {
 		}()
 		told := reloading.FindStringSubmatch(e.hearUntil("RELOADING=1"))
 		if told == nil {
-			t.Fatal("no time is told")
+			t.Fatal("no retry time was sent")
 		}
 		at, _ := strconv.ParseInt(told[1], 10, 64)
 		if at < before.Nano()/1000 || at <= last {

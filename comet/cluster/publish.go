@@ -228,6 +228,6 @@ func (p *partition) number(m *mail.Mail, v int64) {
 	case m.Op == mail.OpSign || m.Op == mail.OpClear:
 		m.Seq = int32(v)
 	case m.Op != mail.OpBroadcast:
-		m.Msg = msg.New(m.Op.Message(), int32(v), m.Proposed())
+		m.Msg = msg.New(m.Op.MessageKind(), int32(v), m.Proposed())
 	}
 }

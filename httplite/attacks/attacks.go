@@ -141,7 +141,7 @@ func (c *Case) expect(text string) error {
 		c.Want = append(c.Want, request)
 		return err
 	default:
-		return fmt.Errorf("%q is nothing that can come of a request", text)
+		return fmt.Errorf("%q is not a result of a request", text)
 	}
 	return nil
 }

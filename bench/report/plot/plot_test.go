@@ -218,7 +218,7 @@ func TestLinesDiffer(t *testing.T) {
 // TestContrast checks that all colours have enough contrast on white and on a
 // dark page.
 func TestContrast(t *testing.T) {
-	for hue := Neutral; hue < Hues; hue++ {
+	for hue := Neutral; hue < numHues; hue++ {
 		for _, page := range []string{"#ffffff", "#0d1117"} {
 			a, b := luminance(t, hex(colour(hue))), luminance(t, page)
 			if ratio := (max(a, b) + 0.05) / (min(a, b) + 0.05); ratio < 4.25 {

@@ -15,14 +15,14 @@ import (
 // These colours have a contrast of at least 4.3 both on white and on #0d1117.
 var (
 	grey = color.NRGBA{0x74, 0x7a, 0x80, 0xff}
-	hues = [Hues]color.NRGBA{
+	hues = [numHues]color.NRGBA{
 		{0x22, 0x79, 0xdb, 0xff}, {0xc3, 0x5b, 0x02, 0xff}, {0x16, 0x8b, 0x48, 0xff}, {0x9c, 0x56, 0xdd, 0xff},
 		{0x08, 0x86, 0x90, 0xff}, {0xde, 0x39, 0x4b, 0xff}, {0x83, 0x7b, 0x05, 0xff}, {0xcd, 0x42, 0x90, 0xff},
 	}
 )
 
-// Hues is the number of colours. A Hue beyond it begins again with the first.
-const Hues = 8
+// numHues is the number of colours. A Hue beyond it begins again with the first.
+const numHues = 8
 
 // Neutral is the Hue of the baseline that others are compared with.
 const Neutral = -1
@@ -31,7 +31,7 @@ func colour(hue int) color.NRGBA {
 	if hue < 0 {
 		return grey
 	}
-	return hues[hue%Hues]
+	return hues[hue%numHues]
 }
 
 func faint(c color.NRGBA, opacity float64) color.NRGBA {

@@ -24,7 +24,7 @@ const then = "--then"
 func parseCommands(text []byte) ([]command, error) {
 	body, ended := strings.CutSuffix(string(text), "\x00")
 	if !ended {
-		return nil, errors.New("commands: the last argument does not end with a zero byte")
+		return nil, errors.New("commands: the last argument has no zero byte at its end")
 	}
 	list := []command{nil}
 	for argument := range strings.SplitSeq(body, "\x00") {

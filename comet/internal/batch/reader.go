@@ -12,8 +12,8 @@ import (
 	"ccomet/comet/internal/pool"
 )
 
-// MaxDepth is the most levels of nested arrays and objects in a content.
-const MaxDepth = jsontext.MaxDepth
+// maxDepth is the most levels of nested arrays and objects in a content.
+const maxDepth = jsontext.MaxDepth
 
 // Reader reads the elements of a body, one after the other:
 //
@@ -64,7 +64,7 @@ type content struct {
 // bodies, except large ones.
 func (r *Reader) Reset(body []byte, array bool) {
 	pool.Trimmed(&r.decoded, &r.escaped)
-	*r = Reader{Reader: jsontext.Reader{In: body, Depth: MaxDepth}, array: array, decoded: r.decoded, escaped: r.escaped, Element: Element{Names: pool.Emptied(r.Names)}}
+	*r = Reader{Reader: jsontext.Reader{In: body, Depth: maxDepth}, array: array, decoded: r.decoded, escaped: r.escaped, Element: Element{Names: pool.Emptied(r.Names)}}
 }
 
 // Next reads the next element. It returns false if there are no more, or if the array has an
@@ -182,7 +182,7 @@ func (r *Reader) AppendFault(dst []byte) []byte {
 	}
 	dst = append(append(dst, ": "...), r.Fault.Reason...)
 	if r.Fault.Reason == jsontext.TooDeep {
-		dst = append(strconv.AppendInt(append(dst, ": at most "...), MaxDepth, 10), " arrays and objects in each other"...)
+		dst = append(strconv.AppendInt(append(dst, ": at most "...), maxDepth, 10), " arrays and objects in each other"...)
 	}
 	return dst
 }

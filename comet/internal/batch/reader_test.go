@@ -193,7 +193,7 @@ func TestFaults(t *testing.T) {
 var surrogate = regexp.MustCompile(`(?i)\\ud[89a-f]`)
 
 // deep reports whether a text may have more levels than a content may have.
-func deep(body string) bool { return strings.Count(body, "[")+strings.Count(body, "{") > MaxDepth }
+func deep(body string) bool { return strings.Count(body, "[")+strings.Count(body, "{") > maxDepth }
 
 // FuzzReader: whatever is accepted is JSON, with the same meaning as for encoding/json.
 // Whatever is refused is no JSON, or no message.

@@ -90,13 +90,13 @@ func (t *channels) check(rest bool) (list []AuditedChannel, err error) {
 		case found[i] != (ch.state == channelLive):
 			return nil, fmt.Errorf("channel %d is in the index: %t, its state is %d", i, found[i], ch.state)
 		case ch.state == channelClosed && rest && ch.subs == 0:
-			return nil, fmt.Errorf("channel %d is closed and empty, and still there", i)
+			return nil, fmt.Errorf("channel %d is closed and has no subscribers, but is not freed", i)
 		case ch.state == channelClosed:
 			continue
 		case t.find(t.name(ch)) != i:
-			return nil, fmt.Errorf("channel %d is not where its name leads", i)
+			return nil, fmt.Errorf("channel %d is not found by its name", i)
 		case ch.subs == 0 && !ch.lease.Armed() && rest:
-			return nil, fmt.Errorf("channel %d has no subscribers and no end", i)
+			return nil, fmt.Errorf("channel %d has neither subscribers nor a lease", i)
 		}
 		live++
 	}
@@ -125,7 +125,7 @@ func (t *histories) check(isGap func(n int32) bool) error {
 	}
 	for share, n := range shared {
 		if share.Kept != n {
-			return fmt.Errorf("%d messages share a content, %d are counted", n, share.Kept)
+			return fmt.Errorf("%d messages share a content, but %d are counted", n, share.Kept)
 		}
 	}
 	free := 0
@@ -133,7 +133,7 @@ func (t *histories) check(isGap func(n int32) bool) error {
 		free++
 	}
 	if t.bytes != bytes || t.messages != messages || used+free != int(t.used) {
-		return fmt.Errorf("kept are %d bytes, %d messages, in %d histories and %d free ones; counted %d, %d, %d",
+		return fmt.Errorf("%d bytes and %d messages are stored, in %d histories, with %d free ones; counted are %d, %d and %d",
 			bytes, messages, used, free, t.bytes, t.messages, t.used)
 	}
 	return nil
@@ -146,7 +146,7 @@ func (t *histories) checkRun(ch *Channel, h *history, isGap func(n int32) bool, 
 	fits := func(n int32) bool { return n == 0 || isGap(n) }
 	for message, n := h.oldest(), 0; n < int(h.count); message, n = message.Next(), n+1 {
 		if !fits(message.Seq - want) {
-			return 0, fmt.Errorf("a kept message's number is %d, want %d", message.Seq, want)
+			return 0, fmt.Errorf("a stored message has number %d, want %d", message.Seq, want)
 		}
 		want = message.Seq + 1
 		if n == 0 || message.Begins() {
@@ -161,11 +161,11 @@ func (t *histories) checkRun(ch *Channel, h *history, isGap func(n int32) bool, 
 	}
 	switch {
 	case !fits(ch.Next - want):
-		return 0, fmt.Errorf("it keeps messages before %d, and goes on with %d", want, ch.Next)
+		return 0, fmt.Errorf("its last message has number %d, and its next number is %d", want-1, ch.Next)
 	case size != h.bytes || sharing != int(h.shared):
-		return 0, fmt.Errorf("it keeps %d bytes, and %d messages that share, and counts %d, %d", size, sharing, h.bytes, h.shared)
+		return 0, fmt.Errorf("it stores %d bytes and %d messages with shared content, but counts %d and %d", size, sharing, h.bytes, h.shared)
 	case int(h.count) > t.cfg.ChannelBufferSize || h.bytes > t.cfg.ChannelBufferBytes:
-		return 0, fmt.Errorf("it keeps %d messages, %d bytes", h.count, h.bytes)
+		return 0, fmt.Errorf("it stores %d messages of %d bytes", h.count, h.bytes)
 	}
 	return bytes + size, nil
 }
@@ -182,7 +182,7 @@ func (t *sessions) check() (list []AuditedSession, err error) {
 	for i := range found {
 		k := t.At(i)
 		if t.find(k.channel, t.name(k)) != i {
-			return nil, fmt.Errorf("session %d is not where its name leads", i)
+			return nil, fmt.Errorf("session %d is not found by its name", i)
 		}
 		list = append(list, AuditedSession{Number: i, Channel: k.channel, Loop: k.loop, Conn: k.conn})
 	}
@@ -200,7 +200,7 @@ func (k *publishKeys) check() error {
 		last := uint32(0)
 		for i := q.First; i != 0; i = k.records.At(i).next {
 			if !found[i] || last != 0 && int32(k.records.At(i).due-k.records.At(last).due) < 0 {
-				return fmt.Errorf("key %d cannot be found, or is older than the one before it", i)
+				return fmt.Errorf("key %d is not found, or is older than the one before it", i)
 			}
 			n, last = n+1, i
 		}
@@ -209,7 +209,7 @@ func (k *publishKeys) check() error {
 		}
 	}
 	if n != len(found) || n != k.records.Live() {
-		return fmt.Errorf("%d keys are listed, %d found, %d counted", n, len(found), k.records.Live())
+		return fmt.Errorf("%d keys in the queues, %d in the index, %d counted", n, len(found), k.records.Live())
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ func (t *histories) resume(from *handover.Reader, st *Handover) error {
 	return nil
 }
 
-var errHistories = errors.New("what channels keep was not handed over whole")
+var errHistories = errors.New("the handed-over messages of channels are incomplete")
 
 // historyReader reads the histories that histories.append has written.
 type historyReader struct {

@@ -29,7 +29,7 @@ func (b *Broker) propose(i uint32, m *mail.Mail) {
 		return
 	}
 	ch := b.channels.At(i)
-	message := b.histories.newMessage(ch, m.Op.Message(), ch.Next, m.Proposed())
+	message := b.histories.newMessage(ch, m.Op.MessageKind(), ch.Next, m.Proposed())
 	b.commit(i, message)
 	b.committed(m, message)
 }
@@ -103,9 +103,15 @@ func (b *Broker) replay(ch *Channel, m, r *mail.Mail) {
 	}
 }
 
-// isOfAnotherLife reports whether the wanted position belongs to another epoch of the channel.
+// isOfAnotherLife reports whether the wanted position cannot be of this life of the channel: its epoch
+// is another one, or its number is too high.
 func (ch *Channel) isOfAnotherLife(m *mail.Mail) bool {
-	return m.Flag&mail.FlagPlace != 0 && (m.Seq-ch.Next > 0 || m.Epoch() != record.EpochNone && m.Epoch() != ch.Gen)
+	return m.Flag&mail.FlagPlace != 0 && (m.Seq-ch.Next > 0 || ch.hasOtherEpoch(m))
+}
+
+// hasOtherEpoch reports whether the wanted position has an epoch other than the channel's.
+func (ch *Channel) hasOtherEpoch(m *mail.Mail) bool {
+	return m.Flag&mail.FlagPlace != 0 && m.Epoch() != record.EpochNone && m.Epoch() != ch.Gen
 }
 
 // replayFrom adds the stored messages from number seq on to the answer, as many as fit. It

@@ -2,7 +2,6 @@ package broker
 
 import (
 	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/record"
 )
 
 // A client that comes from another server may want a number that this server has not read yet.
@@ -15,14 +14,7 @@ import (
 // isBehind reports whether the request wants a number of this life of the channel that this
 // server has not read yet.
 func (ch *Channel) isBehind(m *mail.Mail) bool {
-	return m.Kind != mail.Control && m.Seq-ch.Next > 0 && (m.Flag&mail.FlagPlace == 0 || m.Epoch() == record.EpochNone || m.Epoch() == ch.Gen)
-}
-
-// isOtherLife reports whether the request is for another life of the channel: one that has
-// ended, or one that this server does not know yet. Only the log can tell which. If a later
-// life were taken for an earlier one, the client would be told to go back.
-func (ch *Channel) isOtherLife(m *mail.Mail) bool {
-	return m.Kind != mail.Control && m.Flag&mail.FlagPlace != 0 && m.Epoch() != record.EpochNone && m.Epoch() != ch.Gen
+	return m.Kind != mail.Control && m.Seq-ch.Next > 0 && !ch.hasOtherEpoch(m)
 }
 
 // waitForNumber makes a request wait until this server has read its number.

@@ -49,7 +49,7 @@ func (b *Broker) parks(i uint32, m *mail.Mail) bool {
 		if r.serving == i { // the log was asked after the request had come
 			m.Flag |= mail.FlagEnd
 		}
-	case m.Flag&mail.FlagEnd == 0 && r.is(i, attached) && b.channels.At(i).isOtherLife(m):
+	case m.Flag&mail.FlagEnd == 0 && r.is(i, attached) && b.channels.At(i).hasOtherEpoch(m):
 		w = r.attach(i, fromAll, true)
 		m.Flag |= mail.FlagEnd
 	case w != nil && older != 0 && w.all:

@@ -116,7 +116,7 @@ type Moved interface {
 }
 
 var (
-	errByName   = errors.New("what is said of subscribers does not fit")
+	errByName   = errors.New("the description of the subscribers is inconsistent")
 	errNoMemory = errors.New("no memory for the subscribers")
 )
 

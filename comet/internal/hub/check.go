@@ -65,7 +65,7 @@ func (h *Hub) Check(rest bool) (*Audit, error) {
 		if sub := h.Subs.At(i); sub.Roster == 0 {
 			listed++ // its channel's home has not answered yet, or it is a member that has ended
 			if rest && sub.Has(subAsking) {
-				return nil, fmt.Errorf("subscriber %d was never answered", i)
+				return nil, fmt.Errorf("subscriber %d got no answer", i)
 			}
 		}
 	}
@@ -109,11 +109,11 @@ func (h *Hub) checkOwners(rest bool) (owned map[uint32]reactor.Conn, err error) 
 	}
 	switch {
 	case rest && orphans > 0:
-		return nil, fmt.Errorf("%d answers of homes are still owed", orphans)
+		return nil, fmt.Errorf("%d answers of homes are missing", orphans)
 	case len(owned)+orphans != h.Subs.Live():
-		return nil, fmt.Errorf("%d subscribers have a connection, %d wait for an answer alone: of %d", len(owned), orphans, h.Subs.Live())
+		return nil, fmt.Errorf("%d subscribers have a connection, %d only wait for an answer, of %d", len(owned), orphans, h.Subs.Live())
 	case later != h.laterJoins.live() || rest && later > 0:
-		return nil, fmt.Errorf("%d subscribers are to be asked for later, %d questions are kept", later, h.laterJoins.live())
+		return nil, fmt.Errorf("%d subscribers wait for a later join, %d join mails are stored", later, h.laterJoins.live())
 	case callbacks != h.Subs.callbacks.Live():
 		return nil, fmt.Errorf("%d subscribers have callbacks, of %d callbacks", callbacks, h.Subs.callbacks.Live())
 	}
@@ -136,7 +136,7 @@ func (h *Hub) checkBundle(owner uint32) error {
 		}
 	}
 	if of.Has(subHead) != (last == 1) {
-		return fmt.Errorf("bundle %d has %d members that are the last", owner, last)
+		return fmt.Errorf("bundle %d has %d last members", owner, last)
 	}
 	return nil
 }
@@ -144,12 +144,12 @@ func (h *Hub) checkBundle(owner uint32) error {
 // checkRoster checks a roster's list.
 func (h *Hub) checkRoster(a *Audit, ri uint32, owned map[uint32]reactor.Conn, rest bool) (AuditedRoster, error) {
 	r := h.Rosters.At(ri)
-	found := AuditedRoster{Home: r.Home, Ref: r.Ref(), Name: string(h.Rosters.name(ri))}
+	found := AuditedRoster{Home: r.Home, Ref: r.ref(), Name: string(h.Rosters.name(ri))}
 	prev := uint32(0)
 	for i := r.Head; i != 0; i = h.Subs.At(i).Next {
 		sub := h.Subs.At(i)
 		if owned[i] == 0 || sub.Roster != ri || sub.prev != prev {
-			return found, fmt.Errorf("behind %d stands %d, of connection %d: %+v", prev, i, owned[i], *sub)
+			return found, fmt.Errorf("after %d comes %d, of connection %d: %+v", prev, i, owned[i], *sub)
 		}
 		if sub.Transport.Row().Sessions {
 			a.Sessions[owned[i]] = AuditedSession{Number: sub.session(), Home: r.Home, Channel: r.Index}

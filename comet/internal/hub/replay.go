@@ -72,7 +72,7 @@ func (k *replays) ask(r replayer) bool {
 	sub.Flags |= subAsking
 	ro := k.Rosters.At(sub.Roster)
 	m := mail.OfSubscriber(mail.CatchUp, r.conn, r.sub)
-	m.Ref, m.Seq, m.Flag = ro.Ref(), sub.Cursor, mail.FlagPlace
+	m.Ref, m.Seq, m.Flag = ro.ref(), sub.Cursor, mail.FlagPlace
 	k.Send(ro.Home, m)
 	return true
 }

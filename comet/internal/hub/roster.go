@@ -28,7 +28,7 @@ type Roster struct {
 
 var _ [32]byte = [unsafe.Sizeof(Roster{})]byte{}
 
-func (r *Roster) Ref() mail.Ref { return mail.Ref{Index: r.Index, Gen: r.Gen} }
+func (r *Roster) ref() mail.Ref { return mail.Ref{Index: r.Index, Gen: r.Gen} }
 
 // rosters are the rosters of a loop, found by channel.
 type rosters struct {
@@ -141,7 +141,7 @@ func (h *Hub) ReportDeparted() {
 		r := h.Rosters.At(ri)
 		r.listed = false
 		if r.left > 0 {
-			h.Send(r.Home, mail.Left(r.Ref(), r.left))
+			h.Send(r.Home, mail.Left(r.ref(), r.left))
 			r.left = 0
 		}
 		if r.Head == 0 {

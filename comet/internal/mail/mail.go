@@ -199,5 +199,5 @@ const (
 // kinds are the kinds of the messages that operations cause: those before OpSign.
 var kinds = [OpSign]msg.Kind{OpPublish: msg.Data, OpNotice: msg.JoinNotice, OpBroadcast: msg.Broadcast, OpClose: msg.Close}
 
-// Message returns the kind of the message that an operation causes.
-func (o Op) Message() msg.Kind { return kinds[o] }
+// MessageKind returns the kind of the message that an operation causes.
+func (o Op) MessageKind() msg.Kind { return kinds[o] }

@@ -81,15 +81,15 @@ var blocks = [...]struct {
 	{416, with[[404]byte]}, {448, with[[436]byte]}, {480, with[[468]byte]}, {512, with[[500]byte]},
 }
 
-// MaxBlock is the size of the largest block, in bytes.
-const MaxBlock = 512
+// maxBlock is the size of the largest block, in bytes.
+const maxBlock = 512
 
 // MaxInside is the length of the longest content that is stored in a block.
-const MaxInside = MaxBlock - blockHead - recordSize
+const MaxInside = maxBlock - blockHead - recordSize
 
 // blockOf is the index of the smallest block with room for so many bytes, by words of 8 bytes,
 // rounded up.
-var blockOf = func() (of [MaxBlock/8 + 1]uint8) {
+var blockOf = func() (of [maxBlock/8 + 1]uint8) {
 	n := 0
 	for words := range of {
 		if 8*words > int(blocks[n].size) {
@@ -125,41 +125,41 @@ func (b *block) put(place int, k Kind, seq int32, content []byte) *Message {
 }
 
 // block returns the block of the message.
-func (message *Message) block() *block {
-	return (*block)(unsafe.Add(unsafe.Pointer(message), -unit*int(message.place)))
+func (m *Message) block() *block {
+	return (*block)(unsafe.Add(unsafe.Pointer(m), -unit*int(m.place)))
 }
 
 // apart returns the content that is stored apart, nil if it is in the block.
-func (message *Message) apart() *apart {
-	if message.place != firstApart {
+func (m *Message) apart() *apart {
+	if m.place != firstApart {
 		return nil
 	}
-	return (*apartBlock)(unsafe.Pointer(message.block())).apart
+	return (*apartBlock)(unsafe.Pointer(m.block())).apart
 }
 
 // inside returns the content that is in the block.
-func (message *Message) inside() []byte {
-	if message.n == 0 {
+func (m *Message) inside() []byte {
+	if m.n == 0 {
 		return nil // another message may be there
 	}
-	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(message), recordSize)), message.n)
+	return unsafe.Slice((*byte)(unsafe.Add(unsafe.Pointer(m), recordSize)), m.n)
 }
 
 // behind returns the offset of the next message in the block, and whether there is room for
 // that many bytes.
-func (message *Message) behind(bytes int) (place int, ok bool) {
-	if message.place == firstApart {
+func (m *Message) behind(bytes int) (place int, ok bool) {
+	if m.place == firstApart {
 		return 0, false
 	}
-	place = unit*int(message.place) + room(int(message.n))
-	return place, place+bytes <= int(message.block().size)
+	place = unit*int(m.place) + room(int(m.n))
+	return place, place+bytes <= int(m.block().size)
 }
 
 // Next returns the message after one that is not the last of its run. Do not call it on the
 // last: the channel's home may be writing what it reads.
-func (message *Message) Next() *Message {
-	b := message.block()
-	if place, ok := message.behind(recordSize); ok {
+func (m *Message) Next() *Message {
+	b := m.block()
+	if place, ok := m.behind(recordSize); ok {
 		if next := b.at(place); next.place != 0 {
 			return next
 		}
@@ -168,31 +168,31 @@ func (message *Message) Next() *Message {
 }
 
 // Link makes the first message of another block follow this one's block. It is never undone.
-func (message *Message) Link(next *Message) { message.block().next = next }
+func (m *Message) Link(next *Message) { m.block().next = next }
 
 // Together returns how many messages are in the block of this one, Following the first message
 // of the next block. Only the channel's home may call them.
-func (message *Message) Together() uint8 {
-	if message.place == firstApart {
+func (m *Message) Together() uint8 {
+	if m.place == firstApart {
 		return 1
 	}
-	return message.block().messages
+	return m.block().messages
 }
-func (message *Message) Following() *Message { return message.block().next }
+func (m *Message) Following() *Message { return m.block().next }
 
 // Begins reports whether the message is the first of its block.
-func (message *Message) Begins() bool { return message.place <= firstApart }
+func (m *Message) Begins() bool { return m.place <= firstApart }
 
 // Beside reports whether two messages are in the same block.
-func (message *Message) Beside(other *Message) bool { return message.block() == other.block() }
+func (m *Message) Beside(other *Message) bool { return m.block() == other.block() }
 
 // BlockSize returns the bytes of the message's block, and of content that is stored apart and
 // not shared.
-func (message *Message) BlockSize() int {
-	if message.place == firstApart {
-		return message.Size()
+func (m *Message) BlockSize() int {
+	if m.place == firstApart {
+		return m.Size()
 	}
-	return int(message.block().size)
+	return int(m.block().size)
 }
 
 // Behind makes a message with a copy of content, to follow the last message of a channel (nil:
@@ -207,16 +207,16 @@ func (s *Spares) Behind(last *Message, most, bytes int, k Kind, seq int32, conte
 	if place, ok := last.behind(size); ok {
 		return last.block().put(place, k, seq, content)
 	}
-	n := max(min((min(bytes, MaxBlock)-blockHead)/size, most), 1)
+	n := max(min((min(bytes, maxBlock)-blockHead)/size, most), 1)
 	return s.take(blockHead+n*size).put(blockHead, k, seq, content)
 }
 
 // NearBehind touches the memory that is needed to put a message after the last one of a
 // channel, NearFollowing that which is needed to drop a block for the next one. Their results
 // mean nothing.
-func (message *Message) NearBehind() uint8 { return message.block().messages }
-func (message *Message) NearFollowing() uint8 {
-	if next := message.block().next; next != nil {
+func (m *Message) NearBehind() uint8 { return m.block().messages }
+func (m *Message) NearFollowing() uint8 {
+	if next := m.block().next; next != nil {
 		return next.block().messages
 	}
 	return 0

@@ -26,7 +26,13 @@ const (
 
 var kindNames = [...]string{"data", "broadcast", "close", "noop", "next_seq", "lost", "401", "429", "503", "SIGN"}
 
-func (k Kind) String() string { return kindNames[k] }
+// String returns the type as it is on the wire, or "Kind(n)" for an unknown value.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return "Kind(" + strconv.Itoa(int(k)) + ")"
+}
 
 // KindNames returns the names of all kinds, by number.
 func KindNames() []string { return kindNames[:] }
@@ -109,28 +115,28 @@ func ExactCopy(b []byte) []byte { return append(make([]byte, 0, len(b)), b...) }
 // Content returns the content, JSON-escaped; in CComet's dialect it is everything before
 // the number. If it is in the block, it keeps the message alive, and with it all messages
 // published after it.
-func (message *Message) Content() []byte {
-	if apart := message.apart(); apart != nil {
+func (m *Message) Content() []byte {
+	if apart := m.apart(); apart != nil {
 		return apart.content
 	}
-	return message.inside()[:message.n:message.n]
+	return m.inside()[:m.n:m.n]
 }
 
 // Len returns the bytes of the content.
-func (message *Message) Len() int {
-	if apart := message.apart(); apart != nil {
+func (m *Message) Len() int {
+	if apart := m.apart(); apart != nil {
 		return len(apart.content)
 	}
-	return int(message.n)
+	return int(m.n)
 }
 
 // Apart reports whether the content has memory of its own. Otherwise it is in the block.
-func (message *Message) Apart() bool { return message.place == firstApart }
+func (m *Message) Apart() bool { return m.place == firstApart }
 
 // Shared returns the count of histories that keep the content; nil: it belongs to this
 // message.
-func (message *Message) Shared() *Sharing {
-	if apart := message.apart(); apart != nil {
+func (m *Message) Shared() *Sharing {
+	if apart := m.apart(); apart != nil {
 		return apart.sharing
 	}
 	return nil
@@ -138,10 +144,10 @@ func (message *Message) Shared() *Sharing {
 
 // Size returns the bytes of memory that the message takes in a block of its own, without
 // content that it shares. Most of a short message is not its text.
-func (message *Message) Size() int {
-	switch apart := message.apart(); {
+func (m *Message) Size() int {
+	switch apart := m.apart(); {
 	case apart == nil:
-		return sizeFor(blockHead + room(int(message.n)))
+		return sizeFor(blockHead + room(int(m.n)))
 	case apart.sharing != nil:
 		return int(unsafe.Sizeof(apartBlock{}))
 	default:
@@ -150,17 +156,17 @@ func (message *Message) Size() int {
 }
 
 // AppendTo appends a message as a JSON object.
-func (msg *Message) AppendTo(dst, cname []byte) []byte {
-	return AppendObject(dst, msg.Kind, cname, msg.Seq, msg.Content())
+func (m *Message) AppendTo(dst, cname []byte) []byte {
+	return AppendObject(dst, m.Kind, cname, m.Seq, m.Content())
 }
 
 // After returns the next message of a run of which n are left, this one included. On the
 // last one it does not call Next: the channel's home may be writing what that reads.
-func (msg *Message) After(n int32) *Message {
+func (m *Message) After(n int32) *Message {
 	if n <= 1 {
 		return nil
 	}
-	return msg.Next()
+	return m.Next()
 }
 
 // AppendObject appends {"type":…,"cname":…,"seq":…,"content":…}. content must be

@@ -32,7 +32,7 @@ func TestBlocks(t *testing.T) {
 			}
 		}
 	}
-	if of := sizeFor(blockHead + room(MaxInside)); of != MaxBlock || blocks[len(blocks)-1].size != MaxBlock {
+	if of := sizeFor(blockHead + room(MaxInside)); of != maxBlock || blocks[len(blocks)-1].size != maxBlock {
 		t.Errorf("the longest content is in a block of %d bytes", of)
 	}
 	if size := unsafe.Sizeof(sized[[12]byte]{}); size != uintptr(blocks[0].size) || unsafe.Sizeof(apartBlock{}) != size || unsafe.Sizeof(block{}) > size {

@@ -11,9 +11,6 @@ type Spares struct {
 	bytes  int
 }
 
-// Bytes returns the bytes of the blocks.
-func (s *Spares) Bytes() int { return s.bytes }
-
 // Limit drops all blocks if they take more than most bytes: most of them then have the wrong
 // size.
 func (s *Spares) Limit(most int) {
@@ -53,9 +50,9 @@ func (s *Spares) take(n int) *block {
 
 // Lend records that others than the channel's home get a run of n messages that starts with
 // this one; if n is 0, they get only this one. A block that they may read is never overwritten.
-func (message *Message) Lend(n int32) {
+func (m *Message) Lend(n int32) {
 	inBlock := int32(1) // at least, if it starts inside the block
-	for at := message; at != nil; at = at.Following() {
+	for at := m; at != nil; at = at.Following() {
 		if at.place != firstApart {
 			if b := at.block(); b.private { // otherwise it may belong to another loop
 				b.private = false

@@ -67,8 +67,8 @@ func TestSpares(t *testing.T) {
 		if !holds(of.list[0], of.want) {
 			t.Fatalf("at %d another message is where one was", n)
 		}
-		if spares.Limit(2000); spares.Bytes() > 2000 {
-			t.Fatalf("%d bytes are to be used again", spares.Bytes())
+		if spares.Limit(2000); spares.bytes > 2000 {
+			t.Fatalf("%d bytes are to be used again", spares.bytes)
 		}
 		if rng.IntN(100) == 0 {
 			from := rng.IntN(len(of.list))
@@ -95,8 +95,8 @@ func TestSpareThatIsLent(t *testing.T) {
 	if second := spares.Behind(New(Data, 1, []byte("another block")), 1, 24, Data, 3, []byte("next")); second.Beside(first) || string(first.Content()) != "lent" {
 		t.Errorf("%q, and then %q", first.Content(), second.Content())
 	}
-	if spares.Bytes() != 0 {
-		t.Errorf("%d bytes of no block", spares.Bytes())
+	if spares.bytes != 0 {
+		t.Errorf("%d bytes of no block", spares.bytes)
 	}
 }
 

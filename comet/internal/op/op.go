@@ -48,12 +48,12 @@ const MaxID = 64
 var (
 	errSyntax  = errors.New("not a JSON object")
 	errDepth   = errors.New(jsontext.TooDeep + ": at most " + strconv.Itoa(jsontext.MaxDepth) + " arrays and objects in each other")
-	errTwice   = errors.New("a member is there twice")
+	errTwice   = errors.New("a member occurs twice")
 	errOp      = errors.New("op: want sub, unsub, pub or ping")
 	errID      = errors.New("id: want a number or a string, of at most " + strconv.Itoa(MaxID) + " bytes")
 	errSeq     = errors.New("seq: want a whole number of 32 bits")
 	errLost    = errors.New("lost: want true or false")
-	errString  = errors.New("cname, token, epoch and key: want strings of whole characters")
+	errString  = errors.New("cname, token, epoch and key: want strings without half a surrogate pair")
 	errContent = errors.New("content is missing")
 )
 

@@ -86,7 +86,7 @@ func parseNetwork(text string) (netip.Prefix, error) {
 		prefix = netip.PrefixFrom(prefix.Addr().Unmap(), prefix.Bits()-mappedBits)
 	}
 	if masked := prefix.Masked(); masked != prefix {
-		return netip.Prefix{}, fmt.Errorf("has bits beyond its length: want %v", masked)
+		return netip.Prefix{}, fmt.Errorf("has bits after its prefix length: want %v", masked)
 	}
 	return prefix, nil
 }

@@ -34,7 +34,7 @@ func (h *Homes) OfHash(hash uint64) uint8 {
 
 // Name returns the name of a channel of which its home has told. The home keeps
 // it while it knows of subscribers on the calling loop.
-func (h *Homes) Name(home uint8, k Name) []byte { return h.Stores[home].Foreign(k) }
+func (h *Homes) Name(home uint8, k Name) []byte { return h.Stores[home].foreign(k) }
 
 // HashAddr returns the hash of an address; all addresses of an IPv6 /64 have the
 // same. It is never 0. Any of its bits may choose a bucket.

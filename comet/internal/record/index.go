@@ -58,7 +58,7 @@ func (x *Index) Resume(a *reactor.Arena, st IndexState) error {
 }
 
 // errIndexState rejects a state that no index can be in.
-var errIndexState = errors.New("the index of records does not fit")
+var errIndexState = errors.New("the state of an index is inconsistent")
 
 // Head returns the first record of the chain for hash h.
 func (x *Index) Head(h uint32) uint32 { return *x.bucket(h) }

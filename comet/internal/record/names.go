@@ -11,7 +11,7 @@ import (
 // Names stores short byte strings (names of channels, callbacks) outside the garbage
 // collector's heap, in slabs of several sizes. The record of a name's owner has its
 // position and length. A channel's name is stored once in the whole process: a loop that
-// has subscribers of the channel reads it where the channel's home keeps it (Foreign). The
+// has subscribers of the channel reads it where the channel's home keeps it (foreign). The
 // home does not change or free it while it knows of such subscribers.
 type Names struct {
 	s16  sized[[16]byte]
@@ -113,8 +113,8 @@ func (n *Names) Get(k Name) []byte {
 	return n.of(int(k.Len)).own(k.At)[:k.Len]
 }
 
-// Foreign returns a name of another loop, of whose channel that loop has told.
-func (n *Names) Foreign(k Name) []byte { return n.of(int(k.Len)).foreign(k.At)[:k.Len] }
+// foreign returns a name of another loop, of whose channel that loop has told.
+func (n *Names) foreign(k Name) []byte { return n.of(int(k.Len)).foreign(k.At)[:k.Len] }
 
 // Drop frees a name.
 func (n *Names) Drop(k Name) { n.of(int(k.Len)).Free(k.At) }

@@ -19,7 +19,7 @@ func TestNames(t *testing.T) {
 		kept = append(kept, n.Put(text[:size]))
 	}
 	for i, k := range kept {
-		if string(n.Get(k)) != string(text[:i+1]) || string(n.Foreign(k)) != string(text[:i+1]) {
+		if string(n.Get(k)) != string(text[:i+1]) || string(n.foreign(k)) != string(text[:i+1]) {
 			t.Fatalf("a name of %d bytes came back as %q", i+1, n.Get(k))
 		}
 		n.Drop(k)

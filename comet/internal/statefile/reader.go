@@ -94,7 +94,7 @@ func (r *reader) line() error {
 	}
 	for version := firstVersion; version <= currentVersion; version++ {
 		for gaps := range MaxGaps + 1 {
-			if string(line) == Line(version, gaps) {
+			if string(line) == firstLine(version, gaps) {
 				r.version, r.head.Gaps = version, gaps
 				r.next = int64(len(line))
 				_, err = r.in.Discard(len(line))

@@ -231,7 +231,7 @@ func FuzzState(f *testing.F) {
 		}
 		for _, file := range [][]byte{text, seal(records...)} {
 			again, err := copyState(file)
-			if err == nil && bytes.HasPrefix(file, []byte(Line(firstVersion, 0)[:len(magic)+1])) {
+			if err == nil && bytes.HasPrefix(file, []byte(firstLine(firstVersion, 0)[:len(magic)+1])) {
 				file = again // of the current version
 				again, err = copyState(file)
 			}

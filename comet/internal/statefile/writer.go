@@ -58,13 +58,13 @@ const (
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Line returns the first line of a file.
-func Line(version, gaps int) string {
+// firstLine returns the first line of a file.
+func firstLine(version, gaps int) string {
 	return fmt.Sprintf("%s%d %s\n", magic, version, Word(gaps))
 }
 
 // LineLen is the length of that line, which is always the same.
-var LineLen = len(Line(currentVersion, 0))
+var LineLen = len(firstLine(currentVersion, 0))
 
 // Word returns the line's last word, which always has the same length: how many gaps a server that
 // loads the file must leave. With one byte changed it is invalid.
@@ -106,7 +106,7 @@ type Writer struct {
 
 func NewWriter(out io.Writer, head Head) *Writer {
 	w := &Writer{out: bufio.NewWriterSize(out, 64<<10), sum: sha256.New(), bodies: map[*byte]uint32{}}
-	_, w.Err = w.out.WriteString(Line(currentVersion, head.Gaps))
+	_, w.Err = w.out.WriteString(firstLine(currentVersion, head.Gaps))
 	w.begin(recordHead)
 	w.buf = binary.BigEndian.AppendUint64(w.buf, uint64(head.Written.UnixMilli()))
 	w.buf = append(w.buf, head.Secret...)

@@ -82,7 +82,7 @@ func (k *sockets) state() Sockets {
 	}
 	for by, name := range CloserNames {
 		for i, n := range k.counts.Closed[by] {
-			st.Closed = append(st.Closed, Closed{name, CloseCodes[i], n})
+			st.Closed = append(st.Closed, Closed{name, closeCodes[i], n})
 		}
 	}
 	return st
@@ -120,7 +120,7 @@ func (k *sockets) resumeOne(c reactor.Conn, one *Socket) (*socket, error) {
 	s := k.open(c)
 	if !one.Whole {
 		if err := s.partial.Parser.UnmarshalBinary(one.Parser); err != nil {
-			return nil, fmt.Errorf("a message that has not wholly arrived: %w", err)
+			return nil, fmt.Errorf("an incomplete message: %w", err)
 		}
 		s.partial.Payload = one.Payload
 	}

@@ -23,7 +23,7 @@ import (
 //  2. The answer is written in the order of the pipeline. If all messages came at once it has a
 //     Content-Length. A longer one is chunked: one piece in a turn, and the home is asked for
 //     the next piece when the client has read the last.
-//  3. The bytes rendered in a turn, over all histories, are limited (HistoryBudget). The rest
+//  3. The bytes rendered in a turn, over all histories, are limited (historyBudget). The rest
 //     waits for the next turn.
 //
 // If messages are dropped meanwhile, the answer ends early but is well-formed: the client sees
@@ -43,7 +43,7 @@ type historyReply struct {
 
 const (
 	defaultHistory = 100       // default of parameter limit, in messages
-	HistoryBudget  = 512 << 10 // bytes of histories rendered in a turn, plus one piece
+	historyBudget  = 512 << 10 // bytes of histories rendered in a turn, plus one piece
 )
 
 // histories holds a loop's answers to /history.
@@ -78,7 +78,7 @@ func (hs *histories) giveBack(h *historyReply) {
 // Continue starts a turn: it sets the budget, and continues the answers that have waited for
 // it.
 func (hs *histories) Continue() {
-	hs.Left = HistoryBudget
+	hs.Left = historyBudget
 	for _, i := range hs.waiting {
 		hs.pipelines.markReady(i)
 	}

@@ -11,7 +11,7 @@ import (
 type SocketFigures struct {
 	Ops    [op.NumKinds]uint64      // by OpNames; input that is no operation counts as "none"
 	Failed [op.NumKinds]uint64      // those that were answered with an error
-	Closed [2][NumCloseCodes]uint64 // closed connections, by the side that closed them (CloserNames) and by CloseCodes
+	Closed [2][numCloseCodes]uint64 // closed connections, by the side that closed them (CloserNames) and by closeCodes
 	Busy   int                      // connections with unfinished work
 	Bytes  int                      // buffered bytes of incomplete messages
 }
@@ -33,16 +33,16 @@ const (
 // CloserNames are the names of the ends that close connections.
 var CloserNames = [2]string{byServer: "server", byClient: "client"}
 
-// CloseCodes are the close codes with a counter of their own. The last entry counts all others.
-var CloseCodes = [...]websocket.Code{
+// closeCodes are the close codes with a counter of their own. The last entry counts all others.
+var closeCodes = [...]websocket.Code{
 	websocket.NormalClosure, websocket.GoingAway, websocket.ProtocolError, websocket.UnsupportedData, websocket.NoStatus, websocket.Abnormal,
 	websocket.InvalidPayload, websocket.PolicyViolation, websocket.MessageTooBig, websocket.InternalError, websocket.ServiceRestart,
 	websocket.TryAgainLater, 0,
 }
 
-// CloseNames returns the names of CloseCodes.
-func CloseNames() (names [NumCloseCodes]string) {
-	for i, code := range CloseCodes {
+// CloseNames returns the names of closeCodes.
+func CloseNames() (names [numCloseCodes]string) {
+	for i, code := range closeCodes {
 		if names[i] = strconv.Itoa(int(code)); code == 0 {
 			names[i] = "other"
 		}
@@ -50,15 +50,15 @@ func CloseNames() (names [NumCloseCodes]string) {
 	return names
 }
 
-// NumCloseCodes is the number of counters.
-const NumCloseCodes = len(CloseCodes)
+// numCloseCodes is the number of counters.
+const numCloseCodes = len(closeCodes)
 
 // closeCode returns the index of a code's counter.
 func closeCode(code websocket.Code) int {
-	for i, c := range CloseCodes {
+	for i, c := range closeCodes {
 		if c == code {
 			return i
 		}
 	}
-	return len(CloseCodes) - 1
+	return len(closeCodes) - 1
 }

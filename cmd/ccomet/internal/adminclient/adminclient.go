@@ -47,7 +47,7 @@ func (a *Client) ask(path string, form map[string][]string) (*http.Response, err
 	return a.Client.Get(target)
 }
 
-// Timeout is the default time limit of a request.
+// timeout is the default time limit of a request.
 const Timeout = 10 * time.Second
 
 // Get returns the body of a response with status 200; any other status is an error. If form is

@@ -217,7 +217,7 @@ func (t *Taken) receive() error {
 		}
 		switch {
 		case flags&unix.MSG_CTRUNC != 0:
-			return errors.New("there are more sockets than this process may open")
+			return errors.New("the limit on open files is too low for all sockets")
 		case its.Side == "":
 			return nil
 		}

@@ -133,5 +133,5 @@ func Open(name string, rotateSize int) (io.Writer, error) {
 	case "stdout":
 		return os.Stdout, nil
 	}
-	return OpenFile(name, int64(rotateSize))
+	return openFile(name, int64(rotateSize))
 }

@@ -31,8 +31,8 @@ func (l *File) reopen() error {
 	return l.open()
 }
 
-// OpenFile opens or creates a log file.
-func OpenFile(name string, limit int64) (*File, error) {
+// openFile opens or creates a log file.
+func openFile(name string, limit int64) (*File, error) {
 	l := &File{name: name, limit: limit}
 	if err := l.open(); err != nil {
 		return nil, fmt.Errorf("--log-output: %w", err)

@@ -48,7 +48,7 @@ func TestLogRotates(t *testing.T) {
 	if err := os.WriteFile(name, []byte("old\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	l, err := OpenFile(name, 8)
+	l, err := openFile(name, 8)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestLogRotates(t *testing.T) {
 // TestLogOfOneSecond: files rotated in the same second get different names.
 func TestLogOfOneSecond(t *testing.T) {
 	name, files := logDir(t)
-	l, err := OpenFile(name, 0)
+	l, err := openFile(name, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestLogOfOneSecond(t *testing.T) {
 // TestLogThatCannotRotate: the log remains in use, and the error is reported.
 func TestLogThatCannotRotate(t *testing.T) {
 	name, _ := logDir(t)
-	l, err := OpenFile(name, 3)
+	l, err := openFile(name, 3)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestLogThatCannotRotate(t *testing.T) {
 // TestLogOfMany: each line from many goroutines is written once, completely.
 func TestLogOfMany(t *testing.T) {
 	name, files := logDir(t)
-	l, err := OpenFile(name, 1000)
+	l, err := openFile(name, 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestOnlyFilesRotate(t *testing.T) {
 	}{{os.DevNull, 0}, {pipe, 0}, {link, 2}} {
 		name, files := c.name, c.files
 		before, _ := os.Lstat(name)
-		l, err := OpenFile(name, 5) // also of a pipe without a reader
+		l, err := openFile(name, 5) // also of a pipe without a reader
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -202,7 +202,7 @@ func TestLogThatIsOpenAlready(t *testing.T) {
 	if err := os.Symlink(fmt.Sprintf("/proc/self/fd/%d", stdout.Fd()), link); err != nil {
 		t.Fatal(err)
 	}
-	l, err := OpenFile(link, 5)
+	l, err := openFile(link, 5)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ type Cluster struct {
 	RedisQueue      int      `placeholder:"N" default:"50000"`
 }
 
-// MaxPartitions is the maximum number of partitions.
+// maxPartitions is the maximum number of partitions.
 const MaxPartitions = 256
 
 var (
