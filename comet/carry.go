@@ -60,7 +60,7 @@ func (st *state) takeCarried() {
 		}
 	}
 	if err != nil {
-		st.cfg.Log.Error().Err(err).Msg("the channels of the server before cannot be used: the server begins with those of the state file, if there is one")
+		st.cfg.Log.Error().Err(err).Msg("the channels of the previous program cannot be read: the server starts with those of the state file, if there is one")
 	}
 }
 
@@ -72,7 +72,7 @@ func (st *state) writeCarry(srv *Server) error {
 	w := statefile.NewWriter(st.carry, statefile.Head{Written: st.cfg.Clock(), Secret: st.secret})
 	_, err := st.writeChannels(srv, w, true)
 	if err = errors.Join(err, w.Finish()); err != nil {
-		return fmt.Errorf("carrying channels over: %w", err)
+		return fmt.Errorf("writing the channels for the next program: %w", err)
 	}
 	return nil
 }

@@ -37,7 +37,7 @@ func (srv *Server) Drain(d time.Duration) {
 		}
 	}
 	if srv.Span.CompareAndSwap(0, int64(d)) && d > 0 {
-		srv.cfg.Log.Info().Dur("drain-time", d).Int64("connections", srv.connections()).Msg("draining: the listeners are closed, clients are sent away")
+		srv.cfg.Log.Info().Dur("drain-time", d).Int64("connections", srv.connections()).Msg("draining: the listeners are closed, and clients are disconnected")
 	}
 	if d == 0 && !srv.finishes() {
 		srv.group.Stop()
@@ -152,7 +152,7 @@ func (srv *Server) quieted() {
 		return
 	}
 	if srv.Span.Load() > 0 {
-		srv.cfg.Log.Info().Int64("left", srv.connections()).Msg("drained: connections that are left are closed")
+		srv.cfg.Log.Info().Int64("left", srv.connections()).Msg("drained: the remaining connections are closed")
 	}
 	if srv.state != nil {
 		close(srv.state.final) // the state stops the loops after it has written their channels

@@ -164,8 +164,8 @@ func testHandOverMidway(t *testing.T, handOver func(*harness, func(*Config))) {
 	check(t, h.srv, true, "")
 }
 
-// TestHandOverRefused: what may not change over a hand-over is told, and nothing has
-// happened then.
+// TestHandOverRefused: a setting that must not change over a hand-over is an error, and the old server
+// continues unchanged.
 func TestHandOverRefused(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2, Inheritable: true, Secret: []byte("first")})
 	sub := h.connect(h.srv.shards[0], conn.Front, 0)

@@ -111,7 +111,7 @@ func (srv *Server) moveConns(from *HandedOver, parts []*handover.Reader) (handov
 			loop := shares.next(i)
 			c, err := m.Move(n, srv.shards[loop].loop)
 			if err != nil {
-				return nil, fmt.Errorf("a connection: %w", err)
+				return nil, fmt.Errorf("making a connection: %w", err)
 			}
 			places.Set(uint8(i), index, handover.Place{Loop: uint8(loop), Index: c.Index(), Gen: uint32(c >> 32)})
 		}
@@ -159,6 +159,6 @@ func (srv *Server) leaveBehind() {
 		errs = append(errs, unix.Close(fd))
 	}
 	if err := errors.Join(errs...); err != nil {
-		srv.cfg.Log.Warn().Err(err).Msg("closing what the loops before had")
+		srv.cfg.Log.Warn().Err(err).Msg("descriptors of the previous program's loops cannot be closed")
 	}
 }

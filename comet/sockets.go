@@ -1,8 +1,10 @@
 package comet
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -126,6 +128,29 @@ func (srv *Server) listen() error {
 	return nil
 }
 
+// overlap says whether an address is in use because the server that hands over listens there itself, in
+// another way: on another side, or at all addresses of the machine instead of one.
+func overlap(address string, err error, given []Sockets) string {
+	if !errors.Is(err, unix.EADDRINUSE) {
+		return ""
+	}
+	host, port := splitAddress(address)
+	for _, s := range given {
+		if h, p := splitAddress(s.Address); p == port && (h == host || isWildcard(h) || isWildcard(host)) {
+			return fmt.Sprintf(" by the running server itself, which listens on %q (%s): restart the server to change that", s.Address, s.Side)
+		}
+	}
+	return ""
+}
+
+// splitAddress divides an address at its last colon.
+func splitAddress(address string) (host, port string) {
+	i := strings.LastIndexByte(address, ':')
+	return address[:max(i, 0)], address[i+1:]
+}
+
+func isWildcard(host string) bool { return host == "" || host == "0.0.0.0" || host == "[::]" }
+
 // tryAddresses checks that the new addresses can be opened.
 func (srv *Server) tryAddresses() error {
 	given := srv.cfg.Sockets
@@ -136,7 +161,7 @@ func (srv *Server) tryAddresses() error {
 			}
 			ln, err := reactor.Listen(address, reactor.SocketOptions{Exclusive: true})
 			if err != nil {
-				return fmt.Errorf("comet: %s: %w", l.name, err)
+				return fmt.Errorf("comet: %s: %w%s", l.name, err, overlap(address, err, given))
 			}
 			ln.Close()
 		}

@@ -115,7 +115,7 @@ func (st *state) settle() error {
 	case info.Mode&unix.S_IFMT != unix.S_IFREG:
 		return fmt.Errorf("%s is not a regular file: name another file", st.name)
 	case info.Attributes&unix.STATX_ATTR_MOUNT_ROOT != 0:
-		return fmt.Errorf("%s is mounted by itself, so that no new file can take its place: mount its directory", st.name)
+		return fmt.Errorf("%s is a mount point, so no new file can replace it: mount its directory instead", st.name)
 	}
 	return nil
 }
@@ -216,7 +216,7 @@ func (st *state) cutOff() {
 	if !st.kept() {
 		return
 	}
-	st.cfg.Log.Warn().Msg("ended before the state was written: what was published since the last time is lost")
+	st.cfg.Log.Warn().Msg("the server ended before the state file was written: messages published since the last write are lost")
 }
 
 var errGivenUp = errors.New("given up")
@@ -233,15 +233,15 @@ func (st *state) save(srv *Server, clean bool) error {
 		st.cutOff()
 	case errors.Is(err, errGivenUp):
 	case err != nil && clean:
-		log.Error().Err(err).Msg("the state is not written: what was published since the last time is lost")
+		log.Error().Err(err).Msg("writing the state file failed: messages published since the last write are lost")
 		return fmt.Errorf("state: %w", err)
 	case err != nil && !st.failing:
 		st.failing = true
-		log.Error().Err(err).Msg("the state is not written: the last good file stays as it is, and it is tried again")
+		log.Error().Err(err).Msg("writing the state file failed: the last good file stays, and the server tries again")
 	case err == nil:
 		if st.failing {
 			st.failing = false
-			log.Info().Str("file", st.name).Msg("the state is written again")
+			log.Info().Str("file", st.name).Msg("the state file is written again")
 		}
 		event := log.Debug()
 		if clean {

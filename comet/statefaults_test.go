@@ -40,7 +40,7 @@ func TestBadStateIsPutAside(t *testing.T) {
 		if kept, err := os.ReadFile(name); err != nil || !bytes.Equal(kept, bad) {
 			t.Errorf("%s: %v", name, err)
 		}
-		if h.told("a") != "none" || !strings.Contains(log.String(), "put aside") || !strings.Contains(log.String(), "checksum") {
+		if h.told("a") != "none" || !strings.Contains(log.String(), "it is renamed") || !strings.Contains(log.String(), "checksum") {
 			t.Errorf("a is %s, and the log has %s", h.told("a"), log.String())
 		}
 		h.end()
@@ -115,10 +115,10 @@ func TestStateOnATroubledDisk(t *testing.T) {
 	if now, err := os.ReadFile(cfg.StateFile); err != nil || !bytes.Equal(now, good) {
 		t.Errorf("the last valid file: %v", err)
 	}
-	if n := strings.Count(log.String(), "the state is not written"); n != 1 {
+	if n := strings.Count(log.String(), "writing the state file failed"); n != 1 {
 		t.Errorf("it was logged %d times: %s", n, log.String())
 	}
-	if err := h.save(true); err == nil || !strings.Contains(log.String(), "since the last time is lost") {
+	if err := h.save(true); err == nil || !strings.Contains(log.String(), "since the last write are lost") {
 		t.Errorf("at the end: %v, %s", err, log.String())
 	}
 	if err := os.RemoveAll(inTheWay); err != nil {
@@ -141,7 +141,7 @@ func TestStateOfLoopsThatHaveEnded(t *testing.T) {
 	cfg.Log = zerolog.New(&log)
 	h := newHarness(t, cfg)
 	h.srv.state.start(h.srv) // loops that never started have ended
-	if err := h.srv.state.wait(); err != nil || strings.Count(log.String(), "ended before the state was written") != 1 {
+	if err := h.srv.state.wait(); err != nil || strings.Count(log.String(), "ended before the state file was written") != 1 {
 		t.Errorf("%v, %s", err, log.String())
 	}
 }

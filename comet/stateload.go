@@ -43,7 +43,7 @@ func (st *state) examine() error {
 		return fmt.Errorf("%s cannot be used (%w), and cannot be renamed: %w", st.name, bad, err)
 	}
 	st.cfg.Log.Error().Str("file", st.name).Err(bad).Str("aside", aside).
-		Msg("the state file cannot be used: it is put aside, and the server begins with no channels")
+		Msg("the state file cannot be used: it is renamed, and the server starts without channels")
 	return nil
 }
 
@@ -119,10 +119,10 @@ func (st *state) tell(r *restorer, now time.Time, gap int32) {
 		Dur("age", now.Sub(st.head.Written)).Msg("state loaded")
 	if gap > 0 {
 		log.Warn().Int32("gap", gap).
-			Msg("the server that wrote the state did not end as it should: each channel leaves out numbers, for those that were given since")
+			Msg("the server that wrote the state file ended abnormally: each channel skips numbers, because some were given after the file was written")
 	}
 	if leftOut > 0 {
-		log.Warn().Int("max-channels", st.cfg.MaxChannels).Int("left out", leftOut).Msg("the state has more channels than are allowed now")
+		log.Warn().Int("max-channels", st.cfg.MaxChannels).Int("left out", leftOut).Msg("the state file has more channels than max-channels allows")
 	}
 }
 

@@ -63,7 +63,7 @@ func TestStateThatCannotBeReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = unix.Unmount(cfg.StateFile, unix.MNT_DETACH) }()
-	if st, err := openState(&cfg); err == nil || !strings.Contains(err.Error(), "is mounted by itself") {
+	if st, err := openState(&cfg); err == nil || !strings.Contains(err.Error(), "is a mount point") {
 		t.Error(st, err)
 	}
 }

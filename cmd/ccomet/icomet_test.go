@@ -138,7 +138,7 @@ func TestDaemon(t *testing.T) {
 		}
 	}
 
-	if out := s.must("-d", s.conf, "-s", "restart"); !strings.HasPrefix(out, fmt.Sprintf("process %d goes on: upgraded from version ", first)) {
+	if out := s.must("-d", s.conf, "-s", "restart"); !strings.HasPrefix(out, fmt.Sprintf("process %d continues: upgraded from version ", first)) {
 		t.Error(out)
 	}
 	if second := s.pid(); second != first || !alive(first) {

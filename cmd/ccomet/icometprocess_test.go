@@ -103,7 +103,7 @@ func TestICometItself(t *testing.T) {
 	}
 	f := startFormer(t, dir, s.conf)
 	s.leave(f.pid())
-	if out := s.must("-d", s.conf, "-s", "restart"); !strings.Contains(out, "\nprocess "+f.pid()+" has ended\n") || !strings.Contains(out, "is no server, or one without upgrades") {
+	if out := s.must("-d", s.conf, "-s", "restart"); !strings.Contains(out, "\nprocess "+f.pid()+" has ended\n") || !strings.Contains(out, "is not a server that can be upgraded while it runs") {
 		t.Error(out)
 	}
 	f.stopped()
@@ -177,7 +177,7 @@ func TestUpgrade(t *testing.T) {
 	if _, stderr, status := s.run("-d", s.conf); status != exitFailed || !strings.Contains(stderr, "is already running as process "+itoa(first)) {
 		t.Errorf("status %d: %s", status, stderr)
 	}
-	if out := s.must("-d", s.conf, "-s", "restart"); !strings.HasPrefix(out, "process "+itoa(first)+" goes on: ") {
+	if out := s.must("-d", s.conf, "-s", "restart"); !strings.HasPrefix(out, "process "+itoa(first)+" continues: ") {
 		t.Error(out)
 	}
 	s.serves()

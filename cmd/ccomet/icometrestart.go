@@ -30,7 +30,7 @@ func (c *serve) goOn(out io.Writer, file string) (done bool, err error) {
 		fmt.Fprintf(out, "warning: process %d cannot be upgraded to this program, so its clients are disconnected: %v\n", pid, err)
 		return false, nil
 	}
-	fmt.Fprintf(out, "process %d goes on: ", pid)
+	fmt.Fprintf(out, "process %d continues: ", pid)
 	return true, printOutcome(out, before, after)
 }
 

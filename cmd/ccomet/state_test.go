@@ -99,7 +99,7 @@ func TestStateThroughACrash(t *testing.T) {
 	p.push("a", "perhaps gone")
 	p.kill()
 	p = start(t, nil, "--state", state, "--state-interval", "0")
-	if !strings.Contains(p.logged(), "leaves out numbers") {
+	if !strings.Contains(p.logged(), "skips numbers") {
 		t.Error(p.logged())
 	}
 	stream := &streamer{open(t, p.front, "/stream?cname=a&seq=1&lost=1"), t}
@@ -118,7 +118,7 @@ func TestStateThroughACrash(t *testing.T) {
 	p.stop(syscall.SIGTERM)
 	p = start(t, nil, "--state", state)
 	stream = &streamer{open(t, p.front, fmt.Sprintf("/stream?cname=a&seq=%d&lost=1", lost.Seq)), t}
-	if m := stream.next("data"); m.Seq != lost.Seq || strings.Contains(p.logged(), "leaves out numbers") {
+	if m := stream.next("data"); m.Seq != lost.Seq || strings.Contains(p.logged(), "skips numbers") {
 		t.Error(m, p.logged())
 	}
 	// The file of another running server is not touched.
@@ -146,7 +146,7 @@ func TestStateOnAFullDisk(t *testing.T) {
 	for n := range 60 {
 		p.push("a", fmt.Sprint(n, strings.Repeat("x", 8000)))
 	}
-	p.logs("the state is not written")
+	p.logs("writing the state file failed")
 	p.push("a", "goes on")
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -154,7 +154,7 @@ func TestStateOnAFullDisk(t *testing.T) {
 	if err := p.wait(); p.cmd.ProcessState.ExitCode() != exitFailed {
 		t.Errorf("it ends with %v", err)
 	}
-	for _, told := range []string{"no space left on device", "what was published since the last time is lost", "ccomet: comet: state: write "} {
+	for _, told := range []string{"no space left on device", "messages published since the last write are lost", "ccomet: comet: state: write "} {
 		if !strings.Contains(p.logged(), told) {
 			t.Errorf("no %q: %s", told, p.logged())
 		}

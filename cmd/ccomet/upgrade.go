@@ -1,12 +1,14 @@
 package main
 
 import (
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
+
+	"github.com/alecthomas/kong"
 
 	"ccomet/cmd/ccomet/internal/adminclient"
 	"ccomet/cmd/ccomet/internal/daemon"
@@ -19,10 +21,31 @@ import (
 
 // upgradeCommand upgrades a running server to the program that is on the disk now.
 type upgradeCommand struct {
-	Admin   string           `placeholder:"ADDR" xor:"which" help:"The admin address of the server, which runs on this machine. Default 127.0.0.1:8000."`
-	Pidfile string           `placeholder:"FILE" xor:"which" help:"The pid file of the server, in place of its admin address."`
-	PID     int              `name:"pid" placeholder:"N" xor:"which" help:"The process number of the server, in place of its admin address."`
-	Timeout settings.Seconds `placeholder:"S" default:"60" help:"How many seconds to wait for the outcome."`
+	Admin   []string         `placeholder:"ADDR" default:"127.0.0.1:8000" help:"The admin address of the server, which runs on this machine; of several, the first is used."`
+	Pidfile string           `placeholder:"FILE" help:"The pid file of the server, in place of its admin address."`
+	PID     int              `name:"pid" placeholder:"N" env:"-" help:"The process number of the server, in place of its admin address."`
+	Timeout settings.Seconds `placeholder:"S" default:"60" env:"-" help:"How many seconds to wait for the outcome."`
+}
+
+// AfterApply determines which server is meant. The command may have the server's environment, as in
+// a unit of systemd or a container, so a flag overrides what the environment says, and there the pid
+// file overrides the address.
+func (c *upgradeCommand) AfterApply(ctx *kong.Context) error {
+	var given []string
+	for _, path := range ctx.Path {
+		if path.Flag != nil && slices.Contains([]string{"admin", "pidfile", "pid"}, path.Flag.Name) && !slices.Contains(given, path.Flag.Name) {
+			given = append(given, path.Flag.Name)
+		}
+	}
+	switch {
+	case len(given) > 1:
+		return fmt.Errorf("--%s and --%s both name the server: use one of them", given[0], given[1])
+	case len(given) == 1 && given[0] == "pid" && c.PID < 1:
+		return fmt.Errorf("--pid is %d: want the number of a process", c.PID)
+	case len(given) == 1 && given[0] != "pidfile":
+		c.Pidfile = ""
+	}
+	return nil
 }
 
 // Help returns the text of "upgrade --help" apart from the flags.
@@ -61,15 +84,12 @@ func (c *upgradeCommand) Run(out io.Writer) error {
 }
 
 func (c *upgradeCommand) check() error {
-	switch {
-	case c.PID < 0:
-		return fmt.Errorf("--pid is %d: want the number of a process", c.PID)
-	case c.Timeout < settings.Seconds(time.Second) || c.Timeout > settings.MaxTime:
+	if c.Timeout < settings.Seconds(time.Second) || c.Timeout > settings.MaxTime {
 		return fmt.Errorf("--timeout is %v: want 1s to %v", c.Timeout, settings.MaxTime)
-	case c.Admin != "":
-		if err := settings.CheckAddress(c.Admin); err != nil {
-			return fmt.Errorf("--admin is %w", err)
-		}
+	}
+	settings.TrimList(c.Admin)
+	if err := settings.CheckAddress(c.Admin[0]); err != nil {
+		return fmt.Errorf("--admin is %w", err)
 	}
 	return nil
 }
@@ -77,17 +97,17 @@ func (c *upgradeCommand) check() error {
 // printOutcome prints the outcome of a successful upgrade.
 func printOutcome(out io.Writer, before, after upgrade.Status) error {
 	if after.Restarted != "" {
-		_, err := fmt.Fprintf(out, "restarted from version %s to %s, which cannot take over the running server: %s; closed within %.1f s: %d connections, whose clients reconnect with their cursors\n",
-			before.Version, after.Version, after.Restarted, after.Pause, after.Connections)
+		_, err := fmt.Fprintf(out, "restarted from version %s to %s, which cannot take over the running server: %s; %d connections were closed within %.1f s, and their clients reconnect with their cursors\n",
+			before.Version, after.Version, after.Restarted, after.Connections, after.Pause)
 		return err
 	}
 	loops := ""
 	if after.FromLoops != after.Loops {
 		loops = fmt.Sprintf("on %d loops instead of %d, ", after.Loops, after.FromLoops)
 	}
-	what := "connections go on"
+	what := "connections continue"
 	if after.Connections == 1 {
-		what = "connection goes on"
+		what = "connection continues"
 	}
 	_, err := fmt.Fprintf(out, "upgraded from version %s to %s: %d %s, %safter a pause of %.0f ms\n",
 		before.Version, after.Version, after.Connections, what, loops, after.Pause*1000)
@@ -108,7 +128,7 @@ func (c *upgradeCommand) ask() (s upgrade.Status, err error) {
 		}
 		return upgrade.Ask(pid)
 	}
-	text, err := adminclient.New(cmp.Or(c.Admin, "127.0.0.1:8000")).Get(upgrade.Path, nil)
+	text, err := adminclient.New(c.Admin[0]).Get(upgrade.Path, nil)
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &s)
 	}
@@ -117,6 +137,9 @@ func (c *upgradeCommand) ask() (s upgrade.Status, err error) {
 
 // rehearse tests what this program will do when it continues a running server.
 func (c *serve) rehearse() error {
+	if !c.LiveUpgrade {
+		return errors.New("live-upgrade is off in the configuration: restart the server to turn it off")
+	}
 	if c.LogsToFile() {
 		file, err := logging.OpenOutput(c.LogOutput)
 		if err != nil {
@@ -146,7 +169,7 @@ func (c *serve) rehearse() error {
 // upgrade upgrades this server to the program on the disk.
 func (r *running) upgrade() {
 	if !r.live {
-		r.log.Warn().Msg("not upgraded: --no-live-upgrade is set")
+		r.log.Warn().Msg("not upgraded: live-upgrade is off (--no-live-upgrade)")
 		return
 	}
 	if !upgrade.TryBegin() {

@@ -117,12 +117,12 @@ func TestUpgradeFaults(t *testing.T) {
 			{"rehearsal handed memory", "out of memory"}, {"rehearsal handed limit", "too many open files"},
 			{"rehearsal made error", "made to fail"}, {"rehearsal made kill", "signal: killed"}, {"rehearsal made memory", "out of memory"},
 		},
-		"in a rehearsal that hangs at once":    {{"rehearsal begun hang", "has not answered within 20s, while reading its configuration"}},
+		"in a rehearsal that hangs at once":    {{"rehearsal begun hang", "has not answered within 20s while reading its configuration"}},
 		"in a rehearsal that hangs":            {{"rehearsal handed hang", "while taking over the connections"}, {"rehearsal made hang", "while taking over the connections"}},
 		"in the successor":                     {{"successor reads error", "made to fail"}, {"successor reads descriptors", "too many open files"}, {"successor serves error", "made to fail"}},
-		"in a successor that hangs at once":    {{"successor begun hang", "has not gone on within"}},
-		"in a successor that hangs":            {{"successor reads hang", "has not gone on within"}},
-		"in a successor that hangs at the end": {{"successor serves hang", "has not gone on within"}},
+		"in a successor that hangs at once":    {{"successor begun hang", "has not started to serve within"}},
+		"in a successor that hangs":            {{"successor reads hang", "has not started to serve within"}},
+		"in a successor that hangs at the end": {{"successor serves hang", "has not started to serve within"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

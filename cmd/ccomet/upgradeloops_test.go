@@ -143,9 +143,9 @@ func TestUpgradeLoops(t *testing.T) {
 	for n, next := range []struct{ version, loops int }{{1, 1}, {0, 2}, {1, 3}, {0, 1}, {2, 1}, {2, 4}, {1, 2}} {
 		s.instead(next.version, fmt.Sprintf("--loops %d", next.loops))
 		said, err := s.upgrade()
-		want := "connections go on, after"
+		want := "connections continue, after"
 		if next.loops != loops {
-			want = fmt.Sprintf("connections go on, on %d loops instead of %d, after", next.loops, loops)
+			want = fmt.Sprintf("connections continue, on %d loops instead of %d, after", next.loops, loops)
 		}
 		if err != nil || !strings.Contains(said, want) {
 			t.Fatalf("%v: said %q, want %q\n%s", err, said, want, s.logged())

@@ -24,7 +24,7 @@ func (i *replaceable) restarts(want string) {
 	before := i.status()
 	said, err := i.upgrade()
 	ended := new(exec.ExitError)
-	if !errors.As(err, &ended) || ended.ExitCode() != exitRestarted || !strings.Contains(said, want) || !strings.Contains(said, "whose clients reconnect with their cursors") {
+	if !errors.As(err, &ended) || ended.ExitCode() != exitRestarted || !strings.Contains(said, want) || !strings.Contains(said, "their clients reconnect with their cursors") {
 		i.t.Fatalf("%v: said %q, want %q\n%s", err, said, want, i.logged())
 	}
 	now := i.status()
@@ -131,8 +131,8 @@ func TestUpgradeRestarts(t *testing.T) {
 				version    int
 				args, want string
 			}{
-				{3, "", "to v0.9.0, which cannot take over the running server: it keeps its records in another layout, and cannot take them over by names"},
-				{3, "--loops 3 --ccomet 127.0.0.1:0", "to v0.9.0, which cannot take over the running server: it is to have loops 3, and the server that runs has 2: it cannot change that"},
+				{3, "", "to v0.9.0, which cannot take over the running server: its records have another layout, and it cannot read records written by name"},
+				{3, "--loops 3 --ccomet 127.0.0.1:0", "to v0.9.0, which cannot take over the running server: it would have 3 loops instead of 2, and it cannot change the number of loops"},
 			} {
 				s.instead(c.version, c.args)
 				s.restarts(c.want)
@@ -142,7 +142,7 @@ func TestUpgradeRestarts(t *testing.T) {
 			if r.back.Load() < int64(2*len(r.heard)) {
 				t.Errorf("clients came back %d times", r.back.Load())
 			}
-			if said, err := s.upgrade(); err != nil || !strings.Contains(said, "connections go on") {
+			if said, err := s.upgrade(); err != nil || !strings.Contains(said, "connections continue") {
 				t.Errorf("as it runs: %v, %s", err, said)
 			}
 			s.stop(syscall.SIGTERM)

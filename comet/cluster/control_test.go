@@ -215,7 +215,7 @@ func TestResumeTwice(t *testing.T) {
 		}
 	}
 	cfg := Config{Redis: redisAt(t, r.url), State: state, Partitions: 3}
-	if _, err := Open(ctx, cfg); err == nil || !strings.Contains(err.Error(), "1 partitions were handed over, and there are to be 3") {
+	if _, err := Open(ctx, cfg); err == nil || !strings.Contains(err.Error(), "the running server has 1 partitions, and redis-partitions is 3") {
 		t.Errorf("with other partitions: %v", err)
 	}
 }

@@ -65,7 +65,7 @@ func parseState(text []byte) (s state, err error) {
 		return s, nil
 	}
 	if err := json.Unmarshal(text, &s); err != nil {
-		return s, &fatalError{fmt.Errorf("redis: what was handed over: %w", err)}
+		return s, &fatalError{fmt.Errorf("redis: the hand-over cannot be read: %w", err)}
 	}
 	return s, nil
 }
@@ -77,7 +77,7 @@ func (l *Log) restore(s *state) error {
 		l.makePartitions(len(s.Partitions))
 	}
 	if len(s.Partitions) != len(l.partitions) {
-		return &fatalError{fmt.Errorf("redis: %d partitions were handed over, and there are to be %d", len(s.Partitions), cmp.Or(len(l.partitions), l.cfg.Partitions))}
+		return &fatalError{fmt.Errorf("redis: the running server has %d partitions, and redis-partitions is %d: restart the server to change it", len(s.Partitions), cmp.Or(len(l.partitions), l.cfg.Partitions))}
 	}
 	for n, p := range l.partitions {
 		from := &s.Partitions[n]

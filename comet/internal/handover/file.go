@@ -173,12 +173,12 @@ func (r *Reader) Forget(content []byte) {
 	}
 }
 
-var errTorn = errors.New("what was handed over is not whole")
+var errTorn = errors.New("the hand-over is not complete")
 
 // NewReader locates all records.
 func NewReader(file []byte) (*Reader, error) {
 	if !bytes.HasPrefix(file, []byte(magic)) {
-		return nil, errors.New("what was handed over is of another form")
+		return nil, errors.New("the hand-over has another format")
 	}
 	r := &Reader{records: map[string][][]byte{}}
 	for file = file[len(magic):]; ; {
@@ -215,7 +215,7 @@ func (r *Reader) Part(loop int) *Reader {
 func (r *Reader) Value(name string, v any) error {
 	list := r.records[r.prefix+name]
 	if len(list) != 1 {
-		return fmt.Errorf("what was handed over has %d of %q: want one", len(list), r.prefix+name)
+		return fmt.Errorf("the hand-over has %d values with the name %q: want one", len(list), r.prefix+name)
 	}
 	if err := gob.NewDecoder(bytes.NewReader(list[0])).Decode(v); err != nil {
 		return fmt.Errorf("%s: %w", r.prefix+name, err)

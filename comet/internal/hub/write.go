@@ -37,7 +37,7 @@ func (h *Hub) writeBatch(i uint32, sub *Subscriber, b *frame.Batch, from int) (m
 }
 
 // wroteShort leaves a subscriber behind whose write got as far as pos. But if what is held
-// of the batch ends its subscription, while its connection goes on, the subscription ends
+// of the batch ends its subscription, while its connection continues, the subscription ends
 // now: when the client has read that, its next request must find that it has left the
 // channel.
 func (h *Hub) wroteShort(i uint32, sub *Subscriber, b *frame.Batch, from, pos int) (messages int) {

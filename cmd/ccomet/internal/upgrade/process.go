@@ -116,7 +116,7 @@ func Begin() {
 		_ = keepOpen(false, process.kept()) // a descriptor that is not open causes an error when it is used
 		if process.role == roleSuccessor {
 			time.AfterFunc(process.within(), func() {
-				GoBack(fmt.Errorf("the new version has not gone on within %v", process.within()))
+				GoBack(fmt.Errorf("the new version has not started to serve within %v", process.within()))
 			})
 		}
 		if process.role == roleFallback {

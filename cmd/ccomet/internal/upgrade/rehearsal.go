@@ -92,11 +92,11 @@ func receive() (fds []int, has []comet.Sockets, err error) {
 	}
 	switch {
 	case err != nil:
-		return nil, nil, fmt.Errorf("receiving what is handed over: %w", err)
+		return nil, nil, fmt.Errorf("receiving the hand-over: %w", err)
 	case n == 0:
-		return nil, nil, errors.New("receiving what is handed over: the server has closed the connection")
+		return nil, nil, errors.New("receiving the hand-over: the server has closed the connection")
 	case flags&unix.MSG_CTRUNC != 0:
-		return nil, nil, errors.New("receiving what is handed over: this process may not open so many descriptors")
+		return nil, nil, errors.New("receiving the hand-over: this process may not open so many descriptors")
 	}
 	messages, err := unix.ParseSocketControlMessage(rights[:m])
 	for i := range messages {
@@ -116,7 +116,7 @@ func HandedOver() (*comet.HandedOver, error) {
 	}
 	fd, err := unix.FcntlInt(uintptr(process.File), unix.F_DUPFD_CLOEXEC, 0) // the original is for GoBack
 	if err != nil {
-		return nil, fmt.Errorf("opening what is handed over: %w", err)
+		return nil, fmt.Errorf("opening the hand-over: %w", err)
 	}
 	file := os.NewFile(uintptr(fd), "handover")
 	defer file.Close()
@@ -162,6 +162,6 @@ func GoBack(why error) {
 		to.Signals, to.Reason = process.signals.state(), why.Error()
 		err = execute(fmt.Sprintf("/proc/self/fd/%d", process.Old), roleFallback, &to)
 	}
-	fmt.Fprintf(os.Stderr, "%v; going back to the version before: %v\n", why, err)
+	fmt.Fprintf(os.Stderr, "%v; returning to the previous version failed: %v\n", why, err)
 	os.Exit(1)
 }

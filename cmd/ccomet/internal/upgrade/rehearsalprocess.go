@@ -28,7 +28,7 @@ type rehearsalProcess struct {
 func startRehearsal() (*rehearsalProcess, error) {
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("a pair of sockets: %w", err)
+		return nil, fmt.Errorf("creating a pair of sockets: %w", err)
 	}
 	its := os.NewFile(uintptr(ends[1]), "control")
 	defer its.Close()
@@ -40,10 +40,22 @@ func startRehearsal() (*rehearsalProcess, error) {
 	}
 	if err := withoutHugePages(r.cmd.Start); err != nil {
 		r.control.Close()
-		return nil, fmt.Errorf("starting %s: %w", process.path, err)
+		return nil, fmt.Errorf("the program on the disk, %s, cannot be started: %w", process.path, reason(err))
 	}
 	go r.readAnswers()
 	return r, nil
+}
+
+// reason returns the error of the system call alone: the rest is of no use to an operator.
+func reason(err error) error {
+	about := new(os.PathError)
+	switch {
+	case errors.Is(err, unix.ENOEXEC):
+		return errors.New("it is not a program for this machine")
+	case errors.As(err, &about):
+		return about.Err
+	}
+	return err
 }
 
 // withoutHugePages calls start with huge pages switched off for the program that it starts. A rehearsal
@@ -70,7 +82,7 @@ func (r *rehearsalProcess) readAnswers() {
 		}
 		var word answer
 		if err := json.Unmarshal(text[:n], &word); err != nil {
-			word.Error = fmt.Sprintf("its answer is not understood: %v", err)
+			word.Error = fmt.Sprintf("its answer cannot be parsed: %v", err)
 		}
 		r.answers <- word
 	}
@@ -86,7 +98,7 @@ func (r *rehearsalProcess) await(ctx context.Context, timeout time.Duration, doi
 		switch {
 		case !ok:
 			r.kill()
-			return answer{}, fmt.Errorf("the new version has ended (%v)%s", r.cmd.ProcessState, r.lastWords())
+			return answer{}, fmt.Errorf("the new version ended (%v) before it was ready%s", r.cmd.ProcessState, r.lastWords())
 		case word.Error != "":
 			return answer{}, errors.New("the new version: " + word.Error)
 		}
@@ -94,7 +106,7 @@ func (r *rehearsalProcess) await(ctx context.Context, timeout time.Duration, doi
 	case <-ctx.Done():
 		return answer{}, errors.New("the server is about to end")
 	case <-late.C:
-		return answer{}, fmt.Errorf("the new version has not answered within %v, while %s", timeout, doing)
+		return answer{}, fmt.Errorf("the new version has not answered within %v while %s", timeout, doing)
 	}
 }
 
@@ -120,7 +132,7 @@ func (r *rehearsalProcess) send(has []comet.Sockets, fds []int) error {
 	}
 	err = unix.Sendmsg(int(r.control.Fd()), text, rights, nil, unix.MSG_NOSIGNAL)
 	if err != nil {
-		return fmt.Errorf("handing over to the rehearsal: %w", err)
+		return fmt.Errorf("sending the hand-over to the new version: %w", err)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ type NeedsRestart struct {
 }
 
 func (e *NeedsRestart) Error() string {
-	return fmt.Sprintf("version %s cannot go on with the server as it runs: %v", e.Version, e.Why)
+	return fmt.Sprintf("version %s cannot take over the running server: %v", e.Version, e.Why)
 }
 
 // capability is "names" in a version that can continue from records written by name. A test builds a
@@ -46,9 +46,9 @@ func (s *Server) needsByName(said answer) (byName bool, why error) {
 	case said.ByName:
 		return other || more, nil
 	case other:
-		return false, errors.New("it keeps its records in another layout, and cannot take them over by names")
+		return false, errors.New("its records have another layout, and it cannot read records written by name")
 	case more:
-		return false, fmt.Errorf("it is to have loops %d, and the server that runs has %d: it cannot change that", loops, s.Loops())
+		return false, fmt.Errorf("it would have %d loops instead of %d, and it cannot change the number of loops", loops, s.Loops())
 	}
 	return false, nil
 }
@@ -62,7 +62,7 @@ func (r *rehearsalProcess) tryRestart(ctx context.Context, srv Server, version s
 	if said, err := r.await(ctx, checkTimeout, "trying to start"); err != nil {
 		return err
 	} else if !said.Ready {
-		return errors.New("the new version does not say that it could begin")
+		return errors.New("the new version did not answer that it can start")
 	}
 	return &NeedsRestart{version, why}
 }
@@ -200,7 +200,7 @@ func duplicate(list []int) (fds []int, err error) {
 		dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
 			closeAll(fds)
-			return nil, fmt.Errorf("duplicating what is handed over: %w", err)
+			return nil, fmt.Errorf("duplicating descriptors: %w", err)
 		}
 		fds = append(fds, dup)
 	}

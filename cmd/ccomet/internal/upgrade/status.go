@@ -93,7 +93,7 @@ func (s *state) execState() execState {
 func ServeStatus() (io.Closer, error) {
 	ln, err := net.ListenUnix("unix", address(os.Getpid()))
 	if err != nil {
-		return nil, fmt.Errorf("listening for questions about upgrades: %w", err)
+		return nil, fmt.Errorf("opening the socket for the status of upgrades: %w", err)
 	}
 	go serve(ln)
 	return ln, nil
@@ -170,24 +170,24 @@ func Ask(pid int) (Status, error) {
 	var s Status
 	conn, err := net.DialUnix("unix", nil, address(pid))
 	if errors.Is(err, unix.ECONNREFUSED) {
-		return s, fmt.Errorf("process %d is no server, or one without upgrades", pid)
+		return s, fmt.Errorf("process %d is not a server that can be upgraded while it runs", pid)
 	} else if err != nil {
-		return s, fmt.Errorf("process %d does not tell how upgrades go: %w", pid, err)
+		return s, fmt.Errorf("asking process %d for the status of upgrades: %w", pid, err)
 	}
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	peer, err := peerOf(conn)
 	if err == nil && peer != pid {
-		err = fmt.Errorf("process %d answers in its place", peer)
+		err = fmt.Errorf("process %d answered instead", peer)
 	}
 	if err == nil {
 		err = json.NewDecoder(conn).Decode(&s)
 	}
 	if err == nil && s.PID != pid {
-		err = fmt.Errorf("it says that it is process %d", s.PID)
+		err = fmt.Errorf("the answer is about process %d", s.PID)
 	}
 	if err != nil {
-		return Status{}, fmt.Errorf("process %d does not tell how upgrades go: %w", pid, err)
+		return Status{}, fmt.Errorf("asking process %d for the status of upgrades: %w", pid, err)
 	}
 	return s, nil
 }
@@ -219,7 +219,7 @@ func (s *Status) isHere() error {
 		return err
 	}
 	if here.ID != s.ID {
-		return fmt.Errorf("process %d is another server than the one that was asked: it must run on this machine", s.PID)
+		return fmt.Errorf("process %d of this machine is another server than the one that answered: run the command on the machine, or in the container, of the server", s.PID)
 	}
 	return nil
 }
@@ -232,7 +232,7 @@ func Upgrade(ask func() (Status, error), timeout time.Duration) (before, after S
 	}
 	switch {
 	case !before.Live:
-		return before, after, errors.New("the server cannot be upgraded while it runs: it was started with --no-live-upgrade")
+		return before, after, errors.New("the server cannot be upgraded while it runs: live-upgrade is off (--no-live-upgrade)")
 	case before.Upgrading:
 		return before, after, ErrUnderWay
 	}
@@ -240,7 +240,7 @@ func Upgrade(ask func() (Status, error), timeout time.Duration) (before, after S
 		return before, after, err
 	}
 	if err := unix.Kill(before.PID, unix.SIGUSR2); err != nil {
-		return before, after, fmt.Errorf("telling process %d: %w", before.PID, err)
+		return before, after, fmt.Errorf("sending SIGUSR2 to process %d: %w", before.PID, err)
 	}
 	for until := time.Now().Add(timeout); ; time.Sleep(pollInterval) {
 		// While the server is paused, ask fails.
@@ -254,7 +254,7 @@ func Upgrade(ask func() (Status, error), timeout time.Duration) (before, after S
 			return before, after, fmt.Errorf("process %d has ended", before.PID)
 		}
 		if time.Now().After(until) {
-			return before, after, fmt.Errorf("no answer within %v: the log says how it went on", timeout)
+			return before, after, fmt.Errorf("the upgrade has not ended within %v: the server's log will have the outcome", timeout)
 		}
 	}
 }

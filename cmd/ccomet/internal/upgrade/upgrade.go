@@ -80,7 +80,7 @@ func Run(ctx context.Context, srv Server) (err error) {
 		return err
 	}
 	if a.next.Pidfile != srv.Pidfile {
-		return fmt.Errorf("the pidfile would be %q, and that of the running server is %q: restart the server to change it", a.next.Pidfile, srv.Pidfile)
+		return fmt.Errorf("pidfile has changed from %q to %q: restart the server to change it", srv.Pidfile, a.next.Pidfile)
 	}
 	byName, why := srv.needsByName(a.next)
 	if why != nil {
@@ -138,7 +138,7 @@ func (a *attempt) rehearse(ctx context.Context, parked *comet.Parked, pause time
 		return err
 	}
 	if !said.Ready {
-		return errors.New("the new version does not say that it could go on")
+		return errors.New("the new version did not answer that it can take over")
 	}
 	a.rehearsal.kill() // otherwise the new program would have a child that it does not know
 	return nil
@@ -191,7 +191,7 @@ func spareDescriptors(of, n int) (fds []int, err error) {
 	for range n {
 		fd, err := unix.FcntlInt(uintptr(of), unix.F_DUPFD_CLOEXEC, 0)
 		if err != nil {
-			return fds, fmt.Errorf("descriptors for the new version: %w", err)
+			return fds, fmt.Errorf("reserving descriptors for the new version: %w", err)
 		}
 		fds = append(fds, fd)
 	}
@@ -222,7 +222,7 @@ func keepOpen(keep bool, fds []int) error {
 func memoryFile() (*os.File, error) {
 	fd, err := unix.MemfdCreate("ccomet-handover", unix.MFD_CLOEXEC)
 	if err != nil {
-		return nil, fmt.Errorf("a file in memory: %w", err)
+		return nil, fmt.Errorf("creating a file in memory: %w", err)
 	}
 	return os.NewFile(uintptr(fd), "ccomet-handover"), nil
 }
@@ -233,11 +233,11 @@ type programInfo struct{ info os.FileInfo }
 // statProgram stats the program file.
 func statProgram() (*programInfo, error) {
 	if process.path == "" {
-		return nil, fmt.Errorf("the file that this program was started from is not known: %s", process.args[0])
+		return nil, fmt.Errorf("the file of this program cannot be found: it was started as %q", process.args[0])
 	}
 	info, err := os.Stat(process.path)
 	if err != nil {
-		return nil, fmt.Errorf("the program on the disk: %w", err)
+		return nil, fmt.Errorf("the program on the disk cannot be found: %w", err)
 	}
 	return &programInfo{info}, nil
 }
@@ -246,7 +246,7 @@ func statProgram() (*programInfo, error) {
 func (p *programInfo) unchanged() error {
 	now, err := os.Stat(process.path)
 	if err != nil {
-		return fmt.Errorf("the program on the disk: %w", err)
+		return fmt.Errorf("the program on the disk cannot be found: %w", err)
 	}
 	if !os.SameFile(now, p.info) || now.Size() != p.info.Size() || !now.ModTime().Equal(p.info.ModTime()) {
 		return fmt.Errorf("%s has changed during the upgrade: upgrade again", process.path)
