@@ -169,6 +169,31 @@ func TestOutOfMemoryFaults(t *testing.T) {
 	}
 }
 
+// /history creates a channel only to ask a shared log about it. If there is no memory for that, the answer
+// says when to ask again.
+func TestHistoryOutOfMemoryFaults(t *testing.T) {
+	out := false
+	f := reactor.NewFaults(1)
+	t.Cleanup(f.Remove)
+	f.Choose = func(call string, _ int) unix.Errno {
+		if out && call == "mmap" {
+			return unix.ENOMEM
+		}
+		return 0
+	}
+	h, _ := newLate(t, Config{})
+	e := h.connect(h.srv.shards[0], conn.Front, 0)
+	out = true
+	e.get("/history?cname=a")
+	h.settle()
+	out = false
+	head, body, ok := e.response()
+	if !ok || head.Status() != 503 || body != "out of memory for another channel\n" || string(head.Header("Retry-After")) != "5" {
+		t.Errorf("%d %q %q", head.Status(), body, head.Header("Retry-After"))
+	}
+	check(t, h.srv, true, "")
+}
+
 // Whichever of its calls fails, a server that cannot be opened returns an error and leaves
 // no descriptor open.
 func TestOpeningFaults(t *testing.T) {

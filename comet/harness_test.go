@@ -274,7 +274,7 @@ func life(n uint32) string {
 // sameLives makes the epochs of a server that does not serve yet follow life.
 func sameLives(srv *Server) {
 	for _, s := range srv.shards {
-		s.broker.Inside().SameEpochs()
+		s.broker.Inside().SameEpochs(0)
 	}
 }
 

@@ -117,12 +117,15 @@ func TestHistoryTags(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1})
 	srv.askAll(three)
 	for _, same := range []bool{true, false} {
-		tags := []string{`"L-4"`, ` "L-4" `, `W/"L-4"`, `"x", W/"L-4"`, `W/"a,b" , "L-4"`, `"-", "L-4"`, `"", "L-4"`, "*"}
+		tags := []string{`"L-4"`, ` "L-4" `, `W/"L-4"`, `"x", W/"L-4"`, `W/"a,b" , "L-4"`, `"-", "L-4"`, `"", "L-4"`, "*",
+			`"L-3", "L-4"`, `"L-4", W/"L-3"`, `"O-1", "L-4", "x"`, `"L-4` + "\r\nIf-None-Match: " + `"L-4"`, `"x"` + "\r\nif-none-match: " + `W/"L-4"`,
+			`"L-3"` + "\r\nIf-None-Match: *", `"L-4"` + "\r\nIf-None-Match: " + `"L-2"`}
 		if !same {
-			tags = []string{`"L-3"`, `"L-5"`, `"L-4`, `L-4`, `"-4"`, `"L-"`, `"L-4.0"`, `"l-04x"`, `""`, "x", `"zzzzzzz-4"`, `"` + life(2) + `-4"`, `"` + noLife + `-4"`, `"L--4"`}
+			tags = []string{`"L-3"`, `"L-5"`, `"L-4`, `L-4`, `"-4"`, `"L-"`, `"L-4.0"`, `"l-04x"`, `""`, "x", `"zzzzzzz-4"`, `"` + life(2) + `-4"`, `"` + noLife + `-4"`, `"L--4"`,
+				`"L-3", "L-2"`, `"L-4", "L-5"`, `"x", *`, `"L-3"` + "\r\nIf-None-Match: " + `"L-5"`}
 		}
 		for _, tag := range tags {
-			tag = strings.ReplaceAll(tag, "L", life(1))
+			tag = strings.NewReplacer("L", life(1), "O", life(2)).Replace(tag)
 			got := srv.talk(conn.Front, reqGet(0, "/history?cname=a", "If-None-Match: "+tag+"\r\n"))
 			if strings.HasPrefix(got, "HTTP/1.1 304 ") != same || !strings.Contains(got, "ETag: \""+life(1)+"-4\"\r\n") {
 				t.Errorf("%s: %q", tag, got)
@@ -270,7 +273,11 @@ func TestHistoryRefused(t *testing.T) {
 		"/history?cname=b&cb=f": `f({"type":"429","cname":"b","seq":0,"content":"Too many channels"});` + "\n",
 		"/poll?cname=b&seq=0":   `{"type":"429","cname":"b","seq":0,"content":"Too many channels"}` + "\n",
 	} {
+		before := h.srv.Stats().Refused
 		same(t, h.ask(conn.Front, target), want)
+		if n := h.srv.Stats().Refused - before; n != 1 {
+			t.Errorf("%s: %d refusals are counted", target, n)
+		}
 	}
 	check(t, h.srv, true, "")
 }

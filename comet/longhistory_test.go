@@ -109,6 +109,27 @@ func TestLongHistory(t *testing.T) {
 	}
 }
 
+// Over HTTP/1.0 a long answer ends with the connection, also if the client wants to keep that. A short
+// answer has a length, and the connection stays.
+func TestHistoryKeepAlive(t *testing.T) {
+	h, _ := longHistory(t, Config{Loops: 2}, 100)
+	for _, loop := range h.srv.shards {
+		e := h.connect(loop, conn.Front, 0)
+		for range 2 {
+			e.write(reqGet(0, "/history?cname=a&limit=1", keeping))
+			h.settle()
+			if head, body, ok := e.response(); !ok || len(parsePast(t, body).Messages) != 1 || string(head.Header("Connection")) != "keep-alive" || e.ended {
+				t.Fatalf("a short answer: %q, ended %t", body, e.ended)
+			}
+		}
+		e.write(reqGet(0, "/history?cname=a", keeping))
+		h.settle()
+		if head, body, ok := e.response(); !ok || len(parsePast(t, body).Messages) != 100 || string(head.Header("Connection")) == "keep-alive" || !e.ended {
+			t.Fatalf("a long answer: %t, %d bytes, ended %t", ok, len(body), e.ended)
+		}
+	}
+}
+
 // If messages are dropped while a slow reader gets them, the answer ends early, but is
 // valid.
 func TestHistoryDroppedUnderWay(t *testing.T) {

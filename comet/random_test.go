@@ -91,17 +91,19 @@ func newWorld(t *testing.T, seed uint64) *world {
 // repeatable takes chance out of the server: a seed means the same each time.
 // The hash that gives channels their homes cannot be chosen, so it is thrown
 // until it falls as the seed wants it.
-func (h *harness) repeatable(rng *rand.Rand, channels []string) {
-	for _, s := range h.srv.shards {
+func (h *harness) repeatable(rng *rand.Rand, channels []string) { repeatable(h.srv, rng, channels) }
+
+func repeatable(srv *Server, rng *rand.Rand, channels []string) {
+	for _, s := range srv.shards {
 		*s.hub.Rng, *s.drain.Rng = record.Spread(rng.Uint64()|1), record.Spread(rng.Uint64()|1)
 	}
 	want := make([]uint8, len(channels))
 	for i := range want {
-		want[i] = uint8(rng.IntN(len(h.srv.shards)))
+		want[i] = uint8(rng.IntN(len(srv.shards)))
 	}
 	for i := 0; i < len(channels); i++ {
-		if h.srv.homes.Of([]byte(channels[i])) != want[i] {
-			h.srv.homes.Key = record.NewKey()
+		if srv.homes.Of([]byte(channels[i])) != want[i] {
+			srv.homes.Key = record.NewKey()
 			i = -1
 		}
 	}

@@ -32,7 +32,7 @@ func newStage(t testing.TB, cfg Config) *stage {
 	}
 	sameLives(srv)
 	st.srv = srv
-	t.Cleanup(srv.abandon)
+	t.Cleanup(func() { st.srv.abandon() }) // another one if it has been handed over
 	return st
 }
 

@@ -100,6 +100,6 @@ func ExamplePublisher() {
 	}
 	// Output:
 	// 1 <nil>
-	// 400 parameter cname is missing
+	// 400 cname is missing
 	// 2 <nil>
 }

@@ -5,6 +5,7 @@ import (
 
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/record"
 	"ccomet/reactor"
 )
 
@@ -67,8 +68,8 @@ func (in Inside) Live() (channels, sessions int) {
 // Records returns one record of each kind that a broker keeps in slabs.
 func (Inside) Records() []any { return []any{Channel{}, session{}} }
 
-// SameEpochs makes the epochs the same in each test run.
-func (in Inside) SameEpochs() { in.b.channels.epochs = 0 }
+// SameEpochs makes the epochs the same in each test run: they are counted from a number on.
+func (in Inside) SameEpochs(from uint32) { in.b.channels.epochs = record.Epochs(from) }
 
 // Left counts the work that need not wait for an event.
 func (in Inside) Left() map[string]int {

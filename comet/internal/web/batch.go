@@ -191,9 +191,9 @@ func (bs *batches) gather(x *exchange, a *batchReply) (status int, err error) {
 func (bs *batches) gatherOne(x *exchange, a *batchReply, name []byte, client uint64) {
 	r := &bs.reader
 	size := r.Size()
-	switch err := x.checkName(name); {
-	case err != nil:
-		a.text = append(a.text, err.Error()...)
+	switch bad := x.badName(name); {
+	case bad != "":
+		a.text = append(a.text, bad...)
 		a.refuse(failed400)
 		return
 	case r.Key != nil && (len(r.Key) == 0 || len(r.Key) > MaxKey):

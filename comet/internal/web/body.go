@@ -39,7 +39,7 @@ func (x *exchange) readBody(e *endpoint) (status int, reason string) {
 	case e.batch && typeAmong(batchTypes, contentType) < 0:
 		return 415, fmt.Sprintf("%s: want Content-Type %s for lines, or %s for an array", typeName(contentType), batchTypes[0], batchTypes[len(batchTypes)-1])
 	case e.batch:
-		x.raw = body
+		return x.takeRaw(contentType)
 	case httplite.IsForm(contentType) || x.meansForm(e, body):
 		x.form = body
 	case !e.publishes:
@@ -48,9 +48,33 @@ func (x *exchange) readBody(e *endpoint) (status int, reason string) {
 		return 415, fmt.Sprintf("Content-Type %s: want application/x-www-form-urlencoded for a form, or %s for a body that is the content",
 			typeName(contentType), strings.Join(rawTypes, ", "))
 	default:
-		x.raw = body
+		return x.takeRaw(contentType)
 	}
 	return 0, ""
+}
+
+// takeRaw stores a body that is not a form, unless its type names another charset than UTF-8: bytes of
+// UTF-16 can be valid UTF-8, and would be published as other text.
+func (x *exchange) takeRaw(contentType []byte) (status int, reason string) {
+	if charset := charsetOf(contentType); !slices.ContainsFunc(charsets, func(known string) bool { return bytes.EqualFold(charset, []byte(known)) }) {
+		return 415, fmt.Sprintf("charset %.100q: send the body as UTF-8", charset)
+	}
+	x.raw = x.req.Body()
+	return 0, ""
+}
+
+// charsets are those of which every text is UTF-8; empty if the type names none.
+var charsets = []string{"", "utf-8", "utf8", "us-ascii", "ascii"}
+
+// charsetOf returns the parameter charset of a Content-Type, or nothing.
+func charsetOf(contentType []byte) []byte {
+	for part := range bytes.SplitSeq(contentType, []byte(";")) {
+		name, value, _ := bytes.Cut(bytes.TrimSpace(part), []byte("="))
+		if bytes.EqualFold(name, []byte("charset")) {
+			return bytes.Trim(value, `"`)
+		}
+	}
+	return nil
 }
 
 // meansForm reports whether a body is a form although its Content-Type does not say so.

@@ -132,11 +132,33 @@ func (x *exchange) historyArgs(m *mail.Mail) (tell bool, err error) {
 	if m.SetEpoch(epoch); epoch != record.EpochNone && m.Seq != 0 {
 		m.Flag |= mail.FlagPlace
 	}
-	if epoch, next, ok := parseTags(x.req.Header("If-None-Match")); ok {
+	if epoch, next, ok := x.knownTag(); ok {
 		m.SetTag(epoch, next)
 	}
 	return tell, nil
 }
+
+// knownTag returns the entity tag that the client knows. The field may appear several times (RFC 9110
+// 5.3), and a cache sends the tags of all answers that it holds. Of several tags only that with the
+// highest number can be the channel's, because its numbers rise.
+func (x *exchange) knownTag() (epoch uint32, next int32, ok bool) {
+	for i := range x.req.NumHeaders() {
+		name, list := x.req.HeaderAt(i)
+		if !bytes.EqualFold(name, ifNoneMatch) {
+			continue
+		}
+		if string(list) == "*" { // matches any state
+			return record.EpochOther, 0, true
+		}
+		e, n, found := newestTag(list)
+		if found && (!ok || n-next > 0) {
+			epoch, next, ok = e, n, true
+		}
+	}
+	return epoch, next, ok
+}
+
+var ifNoneMatch = []byte("If-None-Match")
 
 // appendTag appends the entity tag of a channel's state: its epoch and next number.
 func appendTag(dst []byte, epoch uint32, next int32) []byte {
@@ -144,27 +166,22 @@ func appendTag(dst []byte, epoch uint32, next int32) []byte {
 	return append(strconv.AppendInt(dst, int64(next), 10), '"')
 }
 
-// parseTags returns the first entity tag in a list that has the form of this server's tags (RFC
-// 9110 13.1.2). Weak tags count too, because a proxy makes a tag weak when it compresses. "*"
-// matches any state.
-func parseTags(list []byte) (epoch uint32, next int32, ok bool) {
-	if string(list) == "*" {
-		return record.EpochOther, 0, true
-	}
-	for len(list) > 0 {
+// newestTag returns the entity tag in a list (RFC 9110 13.1.2) that has the form of this server's tags
+// and the highest number. Weak tags count too, because a proxy makes a tag weak when it compresses.
+func newestTag(list []byte) (epoch uint32, next int32, ok bool) {
+	for {
 		_, rest, found := bytes.Cut(list, []byte{'"'})
 		if !found {
-			return 0, 0, false
+			return epoch, next, ok
 		}
 		var tag []byte
 		if tag, list, found = bytes.Cut(rest, []byte{'"'}); !found {
-			return 0, 0, false
+			return epoch, next, ok
 		}
-		if epoch, next, ok = parseTag(tag); ok {
-			return epoch, next, true
+		if e, n, valid := parseTag(tag); valid && (!ok || n-next > 0) {
+			epoch, next, ok = e, n, true
 		}
 	}
-	return 0, 0, false
 }
 
 // noEpoch is the epoch in the tag of a channel that does not exist.
@@ -265,15 +282,13 @@ func (hs *histories) render(dst []byte, reply *pendingReply) []byte {
 		contentType = frame.TypeScript
 	}
 	switch {
-	case reply.code == mail.CodeNoLog:
-		dst, _ = hs.refused(dst, reply)
-		return dst
 	case reply.code != mail.CodeOK && reply.code != mail.CodeSame: // as a poll is refused
-		hs.totals.Refused.Add(1)
 		kind, text := hub.RefusalOf(reply.code)
 		if kind == msg.Error503 {
-			return hs.appendResponse(dst, &x, 503, frame.TypeText, append([]byte(text), '\n'))
+			dst, _ = hs.refused(dst, reply)
+			return dst
 		}
+		hs.totals.Refused.Add(1)
 		hs.Object = msg.AppendObject(hs.Object[:0], kind, h.name, 0, text)
 		hs.Body = frame.AppendJSONP(hs.Body[:0], reply.cb, hs.Object)
 		return hs.appendResponse(dst, &x, 200, contentType, hs.Body)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"ccomet/comet/internal/hub"
 	"ccomet/comet/internal/pool"
@@ -213,6 +214,14 @@ func (p *params) checkName(cname []byte) error {
 		return record.ErrNoName
 	}
 	return record.CheckName(cname)
+}
+
+// badName returns what is wrong with a channel's name in JSON, where it is no parameter, or "".
+func (p *params) badName(cname []byte) string {
+	if err := p.checkName(cname); err != nil {
+		return strings.TrimPrefix(err.Error(), "parameter ")
+	}
+	return ""
 }
 
 // MaxCallback is the maximum length of a JSONP callback's name, in bytes.

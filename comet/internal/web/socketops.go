@@ -3,7 +3,6 @@ package web
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
@@ -130,7 +129,7 @@ func (k *sockets) mayPub(c reactor.Conn, o *op.Op) (status, reason string) {
 	if reason := k.forbidden(i, o.Cname); reason != "" {
 		return "403", reason
 	}
-	if reason := k.badName(o.Cname); reason != "" {
+	if reason := k.params.badName(o.Cname); reason != "" {
 		return "400", reason
 	}
 	switch {
@@ -173,14 +172,6 @@ func (k *sockets) forbidden(owner uint32, cname []byte) string {
 		return "pages of another site may not publish: cors-origin lists the permitted origins"
 	}
 	return "clients may not publish: ws-publish is off, and the client is not subscribed with a token that permits it"
-}
-
-// badName returns what is wrong with a channel's name, or "".
-func (k *sockets) badName(cname []byte) string {
-	if err := k.params.checkName(cname); err != nil {
-		return strings.TrimPrefix(err.Error(), "parameter ")
-	}
-	return ""
 }
 
 // answerOp handles the answer of a channel's home to a pub.

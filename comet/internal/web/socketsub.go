@@ -15,7 +15,7 @@ import (
 func (k *sockets) takeSub(c reactor.Conn, o *op.Op) {
 	_, i := k.State(c)
 	epoch, known := record.ParseEpoch(o.Epoch)
-	switch reason := k.badName(o.Cname); {
+	switch reason := k.params.badName(o.Cname); {
 	case reason != "":
 		k.failOp(c, o, "400", reason)
 	case !known:
@@ -59,7 +59,7 @@ func (w *Web) AnswerJoin(c reactor.Conn, object []byte, done bool) (answer []byt
 // takeUnsub leaves a channel.
 func (k *sockets) takeUnsub(c reactor.Conn, o *op.Op) {
 	_, i := k.State(c)
-	if reason := k.badName(o.Cname); reason != "" {
+	if reason := k.params.badName(o.Cname); reason != "" {
 		k.failOp(c, o, "400", reason)
 		return
 	}
