@@ -29,14 +29,15 @@ func (r *receiver) take(text []byte) error {
 			r.told = wait
 		}
 		return nil
-	case "429", "503": // the connection was refused
-		return fmt.Errorf("channel %q: the server answers %s: %s", m.Cname, m.Type, m.Content)
+	case "429", "503":
+		return r.refusedForNow(&m)
 	}
 	r.heard = true
 	c := r.channel(m.Cname)
 	if c == nil {
 		return nil // it is for no channel: a noop for several, or for one that is over
 	}
+	r.aside.heard(r, c)
 	from := c.From
 	if m.Epoch != "" {
 		c.From.Epoch = m.Epoch

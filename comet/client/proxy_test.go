@@ -7,7 +7,10 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -60,4 +63,86 @@ func TestSubscriberByProxy(t *testing.T) {
 	if err := receive(t, sub, func(e Event) bool { return e.Content == "1" }); err != nil {
 		t.Error(err)
 	}
+}
+
+// If the server refuses one of several channels for now, the others continue on their connection. All are
+// requested again after a wait that grows, and nothing of the others is lost or comes twice.
+func TestSubscriberSetsAside(t *testing.T) {
+	everyTransport(t, func(t *testing.T, transport Transport) {
+		const most = 4 // leaves room on channel open for connections whose end the server has not seen
+		s := newServer(t, comet.Config{MaxSubscribersPerChannel: most})
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		s.publish("full", "0")
+		there, others := make(chan bool), sync.WaitGroup{}
+		for range most {
+			others.Go(func() {
+				for range s.subscriber(transport, Channel{Name: "full", From: Place{Next: 1}}).All(ctx) {
+					if ctx.Err() == nil {
+						there <- true
+					}
+				}
+			})
+			<-there
+		}
+		s.publish("open", "0")
+		sub := s.subscriber(transport, Channel{Name: "full", From: Place{Next: 1}}, Channel{Name: "open", From: Place{Next: 1}})
+		sub.MinWait, sub.MaxWait = 2*time.Millisecond, time.Second
+		var waits []time.Duration
+		sub.Retrying = func(err error, wait time.Duration) {
+			if err.Error() != `channel "full": the server answers 429: Too many subscribers` {
+				t.Error(err)
+			}
+			waits = append(waits, wait)
+			s.publish("open", strconv.Itoa(len(waits)))
+			if len(waits) == 4 {
+				cancel()
+			}
+		}
+		var got []string
+		err := receive(t, sub, func(e Event) bool {
+			got = append(got, e.Channel+e.Content)
+			return e.Channel == "full"
+		})
+		others.Wait()
+		if err != nil || len(waits) < 4 || waits[3] < 100*time.Millisecond || waits[3] > 640*time.Millisecond {
+			t.Errorf("%v, it waits %v", err, waits)
+		}
+		for n := range len(waits) + 1 {
+			if at := slices.Index(got, "open"+strconv.Itoa(n)); at < 0 && n < len(waits) || at >= 0 && at != n {
+				t.Errorf("message %d: %q", n, got)
+			}
+		}
+	})
+}
+
+// A URL may have a user, a path and a query: all requests have them.
+func TestURLOfAProxy(t *testing.T) {
+	everyTransport(t, func(t *testing.T, transport Transport) {
+		s := newServer(t, comet.Config{})
+		behind := func(side string) string {
+			to, _ := url.Parse(side)
+			on := http.StripPrefix("/my comet", &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(to) }})
+			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				user, password, _ := r.BasicAuth()
+				if user != "me" || password != "p:w" || r.FormValue("key") != "k" {
+					t.Errorf("%s is asked for by %q", r.URL, user)
+				}
+				on.ServeHTTP(w, r)
+			}))
+			t.Cleanup(proxy.Close)
+			t.Cleanup(proxy.CloseClientConnections)
+			return strings.Replace(proxy.URL, "http://", "http://me:p%3Aw@", 1) + "/my%20comet/?key=k"
+		}
+		publisher := Publisher{URL: behind(s.pub.URL)}
+		if n, err := publisher.Publish(t.Context(), "a", "x"); n != 1 || err != nil {
+			t.Fatal(n, err)
+		}
+		sub := s.subscriber(transport, Channel{Name: "a", From: Place{Next: 1}})
+		sub.URL = behind(s.front)
+		sub.Retrying = func(err error, _ time.Duration) { t.Error(err) }
+		if err := receive(t, sub, func(e Event) bool { return e.Content == "x" }); err != nil {
+			t.Error(err)
+		}
+	})
 }

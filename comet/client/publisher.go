@@ -20,7 +20,8 @@ import (
 // before the first use, and do not change them later. Any goroutine may call its methods. It
 // needs no Close: it has a goroutine only while it has messages.
 type Publisher struct {
-	// URL is the address of the admin side: http://127.0.0.1:8000.
+	// URL is the address of the admin side, with the path of a proxy if there is one:
+	// http://127.0.0.1:8000.
 	URL string
 	// Client makes the requests, with keep-alive. Default: one with a Timeout of 30 s.
 	Client *http.Client
@@ -239,10 +240,11 @@ func (p *Publisher) request(batch []*pending) (again []*pending, told time.Durat
 	for _, one := range batch {
 		body.Write(one.text)
 	}
-	if _, err := parseURL(p.URL); err != nil {
+	base, err := parseURL(p.URL)
+	if err != nil {
 		return nil, 0, settleAll(batch, err)
 	}
-	req, err := http.NewRequest(http.MethodPost, strings.TrimSuffix(p.URL, "/")+"/publish", &body)
+	req, err := http.NewRequest(http.MethodPost, base.JoinPath("publish").String(), &body)
 	if err != nil {
 		return nil, 0, settleAll(batch, err)
 	}

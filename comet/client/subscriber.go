@@ -48,7 +48,8 @@ type Subscriber struct {
 	// retry) takes precedence. Default 500 ms and 30 s.
 	MinWait, MaxWait time.Duration
 	// Retrying, if set, is called before each reconnect with the error of the last connection and
-	// the wait. It is called by the goroutine that receives.
+	// the wait, and when the server refuses one of several channels for now: the others continue,
+	// and the wait is until all are requested again. It is called by the goroutine that receives.
 	Retrying func(err error, wait time.Duration)
 }
 
@@ -88,6 +89,7 @@ var (
 	errLeft    = errors.New("the loop was left")
 	errNoWay   = errors.New("the way to the server takes no WebSocket")
 	errSilence = errors.New("nothing has come for too long")
+	errAgain   = errors.New("channels that were refused for now are requested again")
 )
 
 // receiver is a running Subscriber.
@@ -98,7 +100,8 @@ type receiver struct {
 	channels []*channel
 	backoff  backoff
 	told     time.Duration // delay that the server asks for; 0: none
-	heard    bool          // something has arrived on the present connection
+	heard    bool          // something has arrived on the present connection, and it was not refused
+	aside    aside         // channels that the server refuses for now
 	byEvents bool          // WebSockets do not work on the network path
 	refusals int           // WebSockets refused in a row
 }
@@ -106,7 +109,9 @@ type receiver struct {
 // channel is a channel, with the receiver's place in it.
 type channel struct {
 	Channel
-	over bool
+	over    bool
+	refused bool // for now, and nothing has come from it since
+	waits   bool // it is not requested before aside.until
 }
 
 func (s *Subscriber) receiver(yield func(Event, error) bool) (*receiver, error) {
@@ -114,6 +119,9 @@ func (s *Subscriber) receiver(yield func(Event, error) bool) (*receiver, error) 
 	var err error
 	if r.base, err = parseURL(s.URL); err != nil {
 		return nil, err
+	}
+	if s.Transport > Events {
+		return nil, fmt.Errorf("transport %d: want Auto, WebSocket or Events", s.Transport)
 	}
 	if len(s.Channels) == 0 || len(s.Channels) > MaxChannels {
 		return nil, fmt.Errorf("%d channels: want 1 to %d", len(s.Channels), MaxChannels)
@@ -125,6 +133,7 @@ func (s *Subscriber) receiver(yield func(Event, error) bool) (*receiver, error) 
 		r.channels = append(r.channels, &channel{Channel: c})
 	}
 	r.backoff = backoff{least: orDefault(s.MinWait, 500*time.Millisecond), most: orDefault(s.MaxWait, 30*time.Second)}
+	r.aside.backoff = backoff{least: 20 * r.backoff.least, most: 4 * r.backoff.most}
 	return r, nil
 }
 
@@ -169,6 +178,11 @@ func (r *receiver) run(ctx context.Context) error {
 			return err
 		case r.left() == 0:
 			return ErrOver
+		case errors.Is(err, errAgain): // soon, so that the server has seen the end of this one
+			if !sleep(ctx, r.backoff.least) {
+				return context.Cause(ctx)
+			}
+			continue
 		case errors.Is(err, errNoWay):
 			if r.Transport == WebSocket {
 				break
@@ -195,6 +209,8 @@ func (r *receiver) run(ctx context.Context) error {
 func (r *receiver) connect(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
+	r.aside.begin(r, cancel)
+	defer r.aside.stop()
 	if !r.byEvents {
 		return r.webSocket(ctx)
 	}
@@ -210,11 +226,11 @@ func (r *receiver) left() (n int) {
 	return n
 }
 
-// address returns the URL of a path, with the places of all channels that are not over.
+// address returns the URL of a path, with the places of all channels that are requested.
 func (r *receiver) address(path string) string {
 	var query strings.Builder
 	for _, c := range r.channels {
-		if c.over {
+		if c.over || c.waits {
 			continue
 		}
 		if query.Len() > 0 {
@@ -225,8 +241,7 @@ func (r *receiver) address(path string) string {
 			query.WriteString("&token=" + url.QueryEscape(c.Token))
 		}
 	}
-	u := *r.base
-	u.Path = strings.TrimSuffix(u.Path, "/") + path
+	u := r.base.JoinPath(path)
 	if u.RawQuery != "" {
 		u.RawQuery += "&"
 	}

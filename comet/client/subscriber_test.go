@@ -299,6 +299,7 @@ func TestSubscriberRefuses(t *testing.T) {
 		want string
 	}{
 		{Subscriber{URL: "127.0.0.1:8100", Channels: []Channel{{Name: "a"}}}, "want http://"},
+		{Subscriber{URL: s.front, Channels: []Channel{{Name: "a"}}, Transport: 3}, "transport 3: want Auto, WebSocket or Events"},
 		{Subscriber{URL: s.front}, "0 channels: want 1 to 64"},
 		{Subscriber{URL: s.front, Channels: []Channel{{Name: "a"}, {Name: "a"}}}, "each once"},
 		{Subscriber{URL: s.front, Channels: []Channel{{}}}, "not empty"},

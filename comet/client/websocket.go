@@ -71,7 +71,7 @@ func (r *receiver) dial(ctx context.Context) (net.Conn, error) {
 	var answer *http.Response // an answer that is no upgrade
 	reason := ""
 	dialer := ws.Dialer{
-		Protocols: []string{"ccomet.v1"}, Header: ws.HandshakeHeaderHTTP(r.Header), Timeout: r.silence(), TLSConfig: r.tlsConfig(),
+		Protocols: []string{"ccomet.v1"}, Header: ws.HandshakeHeaderHTTP(r.header()), Timeout: r.silence(), TLSConfig: r.tlsConfig(),
 		OnStatusError: func(_ int, _ []byte, text io.Reader) {
 			if answer, _ = http.ReadResponse(bufio.NewReader(text), nil); answer != nil && r.Transport == WebSocket {
 				reason = firstLine(answer.Body)
@@ -97,6 +97,22 @@ func (r *receiver) dial(ctx context.Context) (net.Conn, error) {
 		return nil, &StatusError{answer.StatusCode, reason}
 	}
 	return nil, fmt.Errorf("%w: %w", errNoWay, err)
+}
+
+// header returns the header of a handshake. As in other requests, a user in the URL is told to the
+// server.
+func (r *receiver) header() http.Header {
+	user := r.base.User
+	if user == nil || r.Header.Get("Authorization") != "" {
+		return r.Header
+	}
+	password, _ := user.Password()
+	req := http.Request{Header: r.Header.Clone()}
+	if req.Header == nil {
+		req.Header = http.Header{}
+	}
+	req.SetBasicAuth(user.Username(), password)
+	return req.Header
 }
 
 // refused reports whether no process listens, which says nothing about WebSockets.

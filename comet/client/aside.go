@@ -1,0 +1,93 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// aside is what a receiver remembers of channels that the server refuses for now, for example because
+// they have too many subscribers. The others continue. When the wait is over, the receiver makes another
+// connection, which requests all of them.
+type aside struct {
+	backoff backoff
+	until   time.Time   // when they are requested again; zero: no channel waits
+	timer   *time.Timer // ends the connection at that time
+	cancel  context.CancelCauseFunc
+}
+
+// begin prepares for a connection, which cancel ends.
+func (a *aside) begin(r *receiver, cancel context.CancelCauseFunc) {
+	a.cancel = cancel
+	if a.until.IsZero() {
+		return
+	}
+	if wait := time.Until(a.until); wait > 0 && r.requested() > 0 {
+		a.timer = time.AfterFunc(wait, func() { cancel(errAgain) })
+		return
+	}
+	a.until = time.Time{}
+	for _, c := range r.channels {
+		c.waits = false
+	}
+}
+
+func (a *aside) stop() {
+	if a.timer != nil {
+		a.timer.Stop()
+	}
+}
+
+// requested returns the number of channels that are neither over nor wait.
+func (r *receiver) requested() (n int) {
+	for _, c := range r.channels {
+		if !c.over && !c.waits {
+			n++
+		}
+	}
+	return n
+}
+
+// refusedForNow handles a temporary refusal. If it concerns one of several channels, that channel waits.
+// Otherwise the error ends the connection.
+func (r *receiver) refusedForNow(m *message) error {
+	a, c := &r.aside, r.channel(m.Cname)
+	err := fmt.Errorf("channel %q: the server answers %s: %s", m.Cname, m.Type, m.Content)
+	if m.Type == "503" || c == nil || c.waits {
+		r.heard = false
+		return err
+	}
+	c.refused, c.waits = true, true
+	if r.requested() == 0 {
+		r.heard = false
+		a.until = time.Time{} // the wait before the next connection is enough
+		for _, c := range r.channels {
+			c.waits = false
+		}
+		return err
+	}
+	if a.until.IsZero() {
+		wait := max(a.backoff.next(0), r.told)
+		cancel := a.cancel
+		a.until, a.timer = time.Now().Add(wait), time.AfterFunc(wait, func() { cancel(errAgain) })
+	}
+	if r.Retrying != nil {
+		r.Retrying(err, time.Until(a.until))
+	}
+	return nil
+}
+
+// heard notes that something has come from a channel. The wait is short again when no channel is refused
+// any more.
+func (a *aside) heard(r *receiver, of *channel) {
+	if !of.refused {
+		return
+	}
+	of.refused = false
+	for _, c := range r.channels {
+		if c.refused && !c.over {
+			return
+		}
+	}
+	a.backoff.reset()
+}
