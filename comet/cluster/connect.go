@@ -18,17 +18,15 @@ const (
 	waitingPause = 10 * time.Second
 )
 
-// await tries to connect until it succeeds or ctx is done.
-func (l *Log) await(ctx context.Context) error {
-	for told := (time.Time{}); ; {
+// await tries to connect until it succeeds or ctx is done, or there is an error that waiting does not
+// cure. It calls failed for each other error.
+func (l *Log) await(ctx context.Context, failed func(error)) error {
+	for {
 		err := l.connect(ctx)
 		if err == nil || errors.As(err, new(*fatalError)) {
 			return err
 		}
-		if time.Since(told) > waitingPause {
-			l.cfg.Log.Warn().Err(explained(l.cfg.Redis, err)).Msg("waiting for Redis")
-			told = time.Now()
-		}
+		failed(err)
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("redis: %w (%w)", ctx.Err(), err)
@@ -37,19 +35,28 @@ func (l *Log) await(ctx context.Context) error {
 	}
 }
 
-// connectOn tries to connect while the node serves, until it succeeds or the log ends.
-func (l *Log) connectOn() {
-	for {
-		err := l.connect(l.ctx)
-		if err == nil {
-			return
+// saysWaiting returns a function that logs, not too often, that the node waits for Redis.
+func (l *Log) saysWaiting() func(error) {
+	told := time.Time{}
+	return func(err error) {
+		if time.Since(told) > waitingPause {
+			l.cfg.Log.Warn().Err(explained(l.cfg.Redis, err)).Msg("waiting for Redis")
+			told = time.Now()
 		}
+	}
+}
+
+// connectOn connects while the node serves. Until then, and from an error on that waiting does not
+// cure, Redis is away.
+func (l *Log) connectOn() {
+	away := func(err error) {
 		for _, p := range l.partitions {
 			p.health.failed(err)
 		}
-		if !l.sleep(connectPause) {
-			return
-		}
+	}
+	if err := l.await(l.ctx, away); err != nil && l.ctx.Err() == nil {
+		away(err)
+		l.cfg.Log.Error().Err(err).Msg("this node does not use Redis until it is restarted")
 	}
 }
 

@@ -220,6 +220,23 @@ func TestResumeTwice(t *testing.T) {
 	}
 }
 
+// TestResumeElsewhere: a node continues for another program, and Redis is now of a cluster that it
+// cannot be a node of. It says why it is away, and does not try to connect again.
+func TestResumeElsewhere(t *testing.T) {
+	r := startRedis(t)
+	n := startNode(t, 1, Config{}, r.url)
+	state := n.Suspend()
+	n.Close()
+	r.must("HSET", n.partitions[0].keyG, "parts", "2")
+	after := openNode(t, Config{State: state}, r.url)
+	after.Start(func() broker.Node { return broker.Node{} })
+	within(t, "connecting", after.connecting.Wait)
+	waitFor(t, "the node says why", func() bool {
+		err := after.Away()
+		return err != nil && strings.Contains(err.Error(), "with 2 partitions, not 1")
+	})
+}
+
 // TestTry: Try returns no error for a Redis that is away or does not answer. It returns one if Redis
 // does not permit what nodes do.
 func TestTry(t *testing.T) {

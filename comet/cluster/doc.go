@@ -20,12 +20,14 @@
 // The number of a message is n + b + off. A message takes this way:
 //
 //  1. A loop proposes it (gather.go), and calls Redis at the end of its turn (fastpath.go). What
-//     all loops propose while a call is under way goes into the next call.
+//     all loops propose while a call is under way goes into the next call. A loop also reads the
+//     answer.
 //  2. One script (script.go) gives the numbers, keeps the messages and appends an entry to the
 //     bus. The loops are told the numbers.
 //  3. The reader of each node (reader.go) reads the entry, and passes each message on to the
-//     loops that may have subscribers of its channel (interest.go). While no pause is due
-//     between two reads (pace.go), a loop does this work for the reader (loan.go).
+//     loops that may have subscribers of its channel (interest.go). While messages concern the
+//     loops and no pause is due between two reads (pace.go), a loop does this work for the reader
+//     (loan.go).
 //
 // A replica that becomes the master may lack the last writes. So the scripts that publish
 // have a different text for each run of a master and each generation. A new or restarted

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/pool"
 )
 
 // hasWire reports whether a partition has a wire.
@@ -18,6 +18,13 @@ func (p *partition) hasWire() bool {
 	p.fast.mu.Lock()
 	defer p.fast.mu.Unlock()
 	return p.fast.wire != nil
+}
+
+// readByLoop reports whether a partition has a wire that Go's poller does not watch.
+func (p *partition) readByLoop() bool {
+	p.fast.mu.Lock()
+	defer p.fast.mu.Unlock()
+	return p.fast.wire != nil && p.fast.wire.conn == nil
 }
 
 // publishUntilWire publishes messages until the partition has a wire. It returns the number of the last one.
@@ -57,6 +64,9 @@ func TestFastPath(t *testing.T) {
 		n := startNode(t, 1, Config{Partitions: 3, Prefix: "of fastpath"}, r.url)
 		for _, room := range rooms {
 			last := n.publishUntilWire(room)
+			if !n.of([]byte(room)).readByLoop() {
+				t.Errorf("%s: %s: no loop reads the answers", name, room)
+			}
 			if m := n.home(room).publish(room, room+" by wire"); m.Msg.Seq != last+1 {
 				t.Errorf("%s: %s: number %d behind %d", name, room, m.Msg.Seq, last)
 			}
@@ -99,7 +109,9 @@ func TestFastPathIdle(t *testing.T) {
 	n := startNode(t, 1, Config{}, r.url)
 	last := n.publishUntilWire("room")
 	p := n.of([]byte("room"))
-	p.fast.end()
+	p.fast.mu.Lock()
+	p.fast.wire.cut()
+	p.fast.mu.Unlock()
 	waitFor(t, "the wire is gone", func() bool { return !p.hasWire() })
 	if m := n.home("room").publish("room", "without one"); m.Msg.Seq != last+1 {
 		t.Errorf("number %d behind %d", m.Msg.Seq, last)
@@ -127,22 +139,75 @@ func TestFastPathLarge(t *testing.T) {
 	}
 }
 
+// TestFastPathEnds ends the log when the loop that reads the answers no longer turns, with a call under
+// way: it is refused.
+func TestFastPathEnds(t *testing.T) {
+	r := startRedis(t)
+	n := startNode(t, 1, Config{}, r.url)
+	n.publishUntilWire("room")
+	j, p := n.home("room"), n.of([]byte("room"))
+	stopped := make(chan struct{})
+	j.on(func() {
+		m := mail.Mail{Kind: mail.Committed, Op: mail.OpPublish, Flag: mail.FlagProposed, Buf: pool.NameBuffer([]byte("room")), Nlen: 4}
+		m.Buf.B = append(m.Buf.B, "under way"...)
+		j.end.Propose(m)
+		j.end.Flush()
+		j.loop.Stop()
+		close(stopped)
+	})
+	<-stopped
+	if !p.fast.busy.Load() {
+		t.Fatal("no call is under way")
+	}
+	refused := n.Figures().Refused
+	within(t, "Close", n.Close)
+	if now := n.Figures(); now.Refused != refused+1 || now.Queued != 0 || p.hasWire() {
+		t.Errorf("%d were refused, %d wait, it has a wire: %t", now.Refused-refused, now.Queued, p.hasWire())
+	}
+}
+
+// TestNumbers parses lists of numbers.
+func TestNumbers(t *testing.T) {
+	for text, want := range map[string]string{
+		"*3\r\n:1\r\n:-2\r\n:9223372036854775807\r\n": "[1 -2 9223372036854775807] true <nil>",
+		"*0\r\n":                           "[] true <nil>",
+		"*-1\r\n":                          "[] true <nil>",
+		"*2\r\n:1\r\n:2\r":                 "[1] false <nil>",
+		"*1\r\n:9223372036854775808\r\n":   "[] false redis: an answer is malformed",
+		"*1\r\n:99999999999999999999\r\n":  "[] false redis: an answer is malformed",
+		"*1\r\n:+1\r\n":                    "[] false redis: an answer is malformed",
+		"*1\r\n:--1\r\n":                   "[] false redis: an answer is malformed",
+		"*1\r\n:\r\n":                      "[] false redis: an answer is malformed",
+		"*1\r\n$1\r\n":                     "[] false redis: an answer is malformed",
+		"*-2\r\n":                          "[] false redis: an answer is malformed",
+		"*1\r\n-ERR wrong\r\n":             "[] false wrong",
+		"-NOSCRIPT No matching script\r\n": "[] false NOSCRIPT No matching script",
+	} {
+		c := cursor{text: []byte(text)}
+		numbers, ok := c.numbers(nil)
+		if got := fmt.Sprintf("%v %t %v", numbers, ok, c.failed); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}
+
 // FuzzNumbers reads any bytes as answers: a list has no more numbers than its bytes can hold.
 func FuzzNumbers(f *testing.F) {
 	for _, text := range []string{"*3\r\n:1\r\n:-2\r\n:9007199254740993\r\n", "-NOSCRIPT No matching script\r\n", "-ERR STALE\r\n", "*0\r\n", "*-1\r\n", "*2\r\n:1\r\n$1\r\n", ":1\r\n", "*1\n:1\n", "\r\n"} {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {
-		w := &wire{in: bufio.NewReader(bytes.NewReader(text))}
+		c := cursor{text: text}
 		for left := len(text); ; {
-			numbers, err := w.numbers(nil)
+			numbers, ok := c.numbers(nil)
+			err := c.failed
 			if refused, ok := errors.AsType[refusal](err); ok && (!bytes.Contains(text, []byte(refused)) || strings.HasPrefix(string(refused), "ERR ") && !bytes.Contains(text, []byte("ERR ERR "))) {
 				t.Fatalf("%q is refused with %q", text, refused)
 			}
-			if left -= 4 * len(numbers); left < 0 || err == nil && !bytes.HasPrefix(text, []byte("*")) {
+			if left -= 4 * len(numbers); left < 0 || ok && !bytes.HasPrefix(text, []byte("*")) {
 				t.Fatalf("%q has %d numbers", text, len(numbers))
 			}
-			if err != nil {
+			if !ok {
 				return
 			}
 		}

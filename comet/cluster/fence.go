@@ -90,7 +90,7 @@ func (p *partition) fence(ctx context.Context, load bool) (f fenced, err error) 
 		}
 		before := p.term.Swap(next)
 		if before != nil && before.run != next.run {
-			p.fast.end() // it belongs to another master
+			p.fast.end(errOtherMaster)
 			p.reader.cut()
 		}
 		if before == nil || before.gen != next.gen {

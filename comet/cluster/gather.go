@@ -106,9 +106,7 @@ func (p *partition) propose() {
 			}
 		}
 		if opened != nil {
-			p.fast.begin(opened, p.log.ctx.Err)
-			p.flush()
-			p.readAnswers(opened)
+			p.publishOn(opened)
 		}
 	}
 }

@@ -6,11 +6,11 @@ import (
 	"ccomet/reactor"
 )
 
-// A loan is a reader's socket while a loop reads it. That is as long as no pause is due between
-// two reads: a message then goes from the socket to the loop without a goroutine between, whose
-// wake-up would cost more than everything else that is done with the message. The goroutine of
-// the reader takes the socket back for pauses: each wake-up keeps a loop busy for some time
-// (reactor), so that frequent pauses would cost a loop more than they cost the goroutine.
+// A loan is a reader's socket while a loop reads it. That is as long as messages concern the loops
+// and no pause is due between two reads: a message then goes from the socket to the loop without a
+// goroutine between, whose wake-up would cost more than everything else that is done with the
+// message. Otherwise the goroutine of the reader reads: each wake-up keeps a loop busy for some time
+// (reactor), and costs it several times what it costs a goroutine.
 //
 // The reader's resting guards a loan.
 type loan struct {
@@ -19,14 +19,23 @@ type loan struct {
 	back  chan returned
 }
 
-// returned says how a loan has ended: the next read is due after a pause, or the connection has
+// loanTime is how long a loan lasts after the last message that concerned a loop.
+const loanTime = time.Second
+
+// returned says how a loan has ended: the goroutine reads next, after a pause, or the connection has
 // failed.
 type returned struct {
 	pause time.Duration
 	err   error
 }
 
-// lend lets a loop read the socket, and returns when a pause is due or the connection has failed.
+// lends reports whether a loop is to read next. A read with TLS may block, which a loop must not.
+func (r *reader) lends(now time.Time) bool {
+	return !r.log.cfg.Redis.TLS && r.partitions != nil && now.Sub(r.pace.told) < loanTime
+}
+
+// lend lets a loop read the socket, and returns when the goroutine is to read, or the connection has
+// failed.
 func (r *reader) lend() (pause time.Duration, err error) {
 	l := &loan{back: make(chan returned, 1)}
 	if err := r.begin(l); err != nil {
@@ -82,30 +91,29 @@ func (r *reader) arrived(l *loan) {
 	if r.loan != l {
 		return
 	}
-	pause, err := r.receive(time.Now())
-	if pause != 0 || err != nil {
-		r.recall(pause, err)
+	err := r.wire.readSome()
+	whole := false
+	if err == nil {
+		whole, err = r.take()
+	}
+	if err != nil {
+		r.recall(0, err)
+	} else if whole {
+		r.goOn(time.Now())
 	}
 }
 
-// receive reads the bytes that have arrived. At the end of an answer it sends the next call, unless a pause
-// is due.
-func (r *reader) receive(now time.Time) (pause time.Duration, err error) {
-	n, err := r.wire.readSome(r.inlet.room())
-	if err != nil {
-		return 0, err
-	}
-	r.inlet.filled(n)
-	if whole, err := r.take(); !whole || err != nil {
-		return 0, err
-	}
-	if pause = r.pause(now); pause == 0 && r.log.full() {
+// goOn sends the next call, or ends the loan.
+func (r *reader) goOn(now time.Time) {
+	pause := r.pause(now)
+	if pause == 0 && r.log.full() {
 		pause = paceTime
 	}
-	if pause == 0 {
-		err = r.call(now)
+	if pause != 0 || !r.lends(now) {
+		r.recall(pause, nil)
+	} else if err := r.call(now); err != nil {
+		r.recall(0, err)
 	}
-	return pause, err
 }
 
 // call sends a call for new entries.

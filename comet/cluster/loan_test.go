@@ -4,9 +4,12 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/mail"
 )
 
 // lent reports whether a loop reads.
@@ -19,15 +22,25 @@ func (r *reader) lent() bool {
 // busReader returns the reader of the first partition.
 func (n *testNode) busReader() *reader { return n.partitions[0].reader }
 
-// follower returns a node that follows a room, and the room's loop, when a loop reads the bus.
+// follower returns a node that follows a room, and the room's loop.
 func follower(t *testing.T, loops int, url string) (n *testNode, j *judge) {
 	t.Helper()
 	n = startNode(t, loops, Config{}, url)
 	j = n.home("room")
 	j.follow("room", 0)
 	j.attachedTo("room")
-	waitFor(t, "a loop reads", n.busReader().lent)
 	return n, j
+}
+
+// publishUntilLent publishes messages until a loop reads. They may be refused.
+func (j *judge) publishUntilLent() {
+	j.t.Helper()
+	waitFor(j.t, "a loop reads", func() bool {
+		content := fmt.Sprint("a loop is to read at ", time.Now())
+		j.propose(mail.OpPublish, "room", "", content)
+		j.answer(content)
+		return j.node.busReader().lent()
+	})
 }
 
 // TestLoan: a loop reads for all loops. It reads again after its connection was lost: all messages are told,
@@ -35,31 +48,66 @@ func follower(t *testing.T, loops int, url string) (n *testNode, j *judge) {
 func TestLoan(t *testing.T) {
 	r := startRedis(t)
 	n, j := follower(t, 2, r.url)
-	count := 0
-	publish := func(some int) {
+	published := map[int32]string{}
+	publish := func() {
 		t.Helper()
-		for range some {
-			count++
-			j.publish("room", fmt.Sprint("message ", count))
+		j.publishUntilLent()
+		last := int32(0)
+		for range 20 {
+			content := fmt.Sprint("message ", len(published)+1)
+			last = j.publish("room", content).Msg.Seq
+			published[last] = content
 		}
-		waitFor(t, "all messages", func() bool { return len(j.messages("room")) >= count })
+		waitFor(t, "all messages", func() bool { return len(j.messages("room")) >= int(last) })
 	}
-	publish(20)
+	publish()
 	for name, lose := range map[string]func(){
-		"Redis ends it":            func() { r.must("CLIENT", "KILL", "TYPE", "normal") },
-		"another master was found": n.busReader().cut,
-		"no answer comes":          func() { n.busReader().expire(time.Now().Add(time.Hour)) },
+		"Redis ends it":            sync.OnceFunc(func() { r.must("CLIENT", "KILL", "TYPE", "normal") }),
+		"another master was found": sync.OnceFunc(n.busReader().cut),
+		"no answer comes": func() {
+			j.publishUntilLent()
+			n.busReader().expire(time.Now().Add(time.Hour))
+		},
 	} {
 		before := n.Figures().Cuts
-		lose()
-		waitFor(t, name+": it is noticed", func() bool { return n.Figures().Cuts > before })
-		waitFor(t, name+": a loop reads again", n.busReader().lent)
-		publish(20)
+		waitFor(t, name+": it is noticed", func() bool {
+			lose()
+			return n.Figures().Cuts > before
+		})
+		publish()
 	}
 	for i, m := range j.messages("room") {
-		if int(m.seq) != i+1 || m.content != fmt.Sprint("message ", i+1) {
+		if want, known := published[m.seq]; int(m.seq) != i+1 || known && m.content != want {
 			t.Fatalf("message %d is %+v", i+1, m)
 		}
+	}
+}
+
+// TestLoanUnconcerned: messages of which no loop is told are read by the goroutine, also if a loop has
+// read before.
+func TestLoanUnconcerned(t *testing.T) {
+	r := startRedis(t)
+	n, j := follower(t, 1, r.url)
+	reader := n.busReader()
+	for n := range 5 {
+		j.publish("other", fmt.Sprint("other ", n))
+	}
+	if reader.lent() {
+		t.Error("a loop reads, and was told of nothing")
+	}
+	j.publishUntilLent()
+	waitFor(t, "the loop reads no more", func() bool {
+		reader.resting.Lock()
+		reader.pace.told = time.Now().Add(-loanTime)
+		reader.resting.Unlock()
+		j.publish("other", fmt.Sprint("other at ", time.Now()))
+		return !reader.lent()
+	})
+	before := n.Figures().Read
+	j.publish("other", "the last")
+	waitFor(t, "the goroutine reads", func() bool { return n.Figures().Read > before })
+	if n.Figures().Cuts != 0 {
+		t.Error("a connection was lost")
 	}
 }
 
@@ -68,6 +116,7 @@ func TestLoan(t *testing.T) {
 func TestLoanPaused(t *testing.T) {
 	r := startRedis(t)
 	_, j := follower(t, 1, r.url)
+	j.publishUntilLent()
 	reader := j.node.busReader()
 	current := func(spend bool) *loan {
 		reader.resting.Lock()
@@ -93,6 +142,7 @@ func TestLoanPaused(t *testing.T) {
 func TestLoanEnds(t *testing.T) {
 	r := startRedis(t)
 	n, j := follower(t, 1, r.url)
+	j.publishUntilLent()
 	j.loop.Stop()
 	n.Close()
 	reader := n.busReader()
@@ -111,7 +161,7 @@ func TestWireDetached(t *testing.T) {
 	n := startNode(t, 1, Config{}, fmt.Sprintf("redis://127.0.0.1:%d", port))
 	ctx, done := n.call(dialTimeout)
 	defer done()
-	w, err := n.openWire(ctx, "key")
+	w, err := n.openWire(ctx, "key", busRoom)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,11 +176,11 @@ func TestWireDetached(t *testing.T) {
 		}
 		answer := ""
 		waitFor(t, "an answer", func() bool {
-			room := make([]byte, 100)
-			some, err := w.readSome(room)
-			answer += string(room[:some])
+			err := w.readSome()
+			answer = string(w.in.rest())
 			return err != nil || strings.HasSuffix(answer, "\n")
 		})
+		w.in.take(len(answer))
 		if answer != "+PONG\r\n" {
 			t.Fatalf("answer %q", answer)
 		}

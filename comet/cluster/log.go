@@ -61,7 +61,7 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 	}
 	l.secret = from.Secret
 	if from.Redis != cfg.redisID() {
-		err = l.await(ctx)
+		err = l.await(ctx, l.saysWaiting())
 	}
 	if err == nil && cfg.State != nil {
 		err = l.restore(&from)
@@ -185,11 +185,9 @@ func (l *Log) Open(number uint8, home broker.Inbox) broker.Authority {
 func (l *Log) Close() {
 	l.end()
 	l.connecting.Wait()
-	for _, p := range l.partitions {
-		p.fast.end()
-	}
 	for _, r := range l.readers {
 		r.cut()
+		r.wake()
 	}
 	if l.client != nil {
 		l.client.Close()

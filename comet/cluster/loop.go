@@ -134,7 +134,7 @@ func (t *loop) Attach(channel mail.Ref, cname []byte, from int32) {
 func (t *loop) Follow(cname []byte) {
 	if t.interest.add(cname) {
 		for _, r := range t.log.readers {
-			r.changed.tell()
+			r.wake()
 		}
 	}
 }

@@ -26,13 +26,19 @@ const (
 // next returns the pause before the next read. each is the interval.
 func (p *pace) next(now time.Time, each time.Duration) time.Duration {
 	burst := paceBurst
-	if each > paceTime {
+	switch {
+	case each == paceUnused:
+		burst = 1 // no loop waits for a channel
+	case each > paceTime:
 		burst = paceRest
 	}
 	if earned := now.Sub(p.at) / each; earned >= time.Duration(burst) {
 		p.left, p.at = burst, now
 	} else { // the rest of the time counts next time
 		p.left, p.at = min(p.left+int(earned), burst), p.at.Add(earned*each)
+	}
+	if each > paceTime {
+		p.at = now // the rest does not count, or pauses that last a little longer would earn a read without one
 	}
 	if p.left = max(p.left-1, 0); p.left > 0 || p.more {
 		return 0

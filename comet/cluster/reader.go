@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ccomet/comet/internal/mail"
@@ -21,16 +22,16 @@ type reader struct {
 	keys       []string     // of the streams
 	pace       pace
 	health     health
-	entries    int    // most entries of each stream per read
-	reading    bool   // the last read has succeeded
-	changed    signal // wakes the goroutine from a pause
+	entries    int                   // most entries of each stream per read
+	reading    bool                  // the last read has succeeded
+	changed    signal                // wakes the goroutine from a pause (wake)
+	alarm      atomic.Pointer[alarm] // the pause of the goroutine; nil: not connected
 
 	resting sync.Mutex // held while the loops are told; guards the fields below
 	ended   bool       // the log is closed
 	wire    *wire      // nil: not connected
 	loan    *loan      // nil: the goroutine reads
 	groups  [3][]string
-	inlet   inlet
 	reply   reply
 	entry   streamEntry // the last entry
 	counts  []int       // by stream: entries of the answer so far
@@ -101,28 +102,37 @@ func (r *reader) checkAll() error {
 	return nil
 }
 
-// readOn connects, and reads until a read fails or the log ends. While no pause is due, it lends the
-// connection to a loop.
+// readOn connects, and reads until a read fails or the log ends. At times it lends the connection to
+// a loop.
 func (r *reader) readOn() error {
 	ctx, done := r.log.call(dialTimeout)
-	w, err := r.log.openWire(ctx, r.keys[0])
+	w, err := r.log.openWire(ctx, r.keys[0], busRoom)
 	if done(); err != nil {
 		return err
 	}
+	a, err := newAlarm()
+	if err != nil {
+		w.close()
+		return err
+	}
+	defer a.close()
+	r.alarm.Store(a)
+	defer r.alarm.Store(nil)
 	r.resting.Lock()
 	r.wire = w
 	r.resting.Unlock()
-	lends := w.raw != nil && r.partitions != nil // a read with TLS may block, which a loop must not
 	for pause := time.Duration(0); r.log.ctx.Err() == nil && err == nil; {
-		r.wait(pause)
+		r.wait(a, pause)
 		for _, to := range *r.log.loops.Load() {
 			to.unhandled.wait(r.log.ctx)
 		}
-		if lends && pause == 0 && r.reading {
+		r.resting.Lock()
+		lends := pause == 0 && r.reading && r.lends(time.Now())
+		r.resting.Unlock()
+		if lends {
 			pause, err = r.lend()
-		} else if err = r.readOnce(w); err == nil {
-			r.works()
-			pause = r.pause(time.Now())
+		} else {
+			pause, err = r.readOnce(w)
 		}
 	}
 	return err
@@ -136,31 +146,34 @@ func (r *reader) works() {
 	}
 }
 
-// readOnce calls for new entries, waits for the answer, and tells the loops.
-func (r *reader) readOnce(w *wire) error {
+// readOnce calls for new entries, waits for the answer, and tells the loops. It returns the pause
+// before the next read.
+func (r *reader) readOnce(w *wire) (pause time.Duration, err error) {
 	block := readBlock
 	if !r.reading {
 		block = readSoon
 	}
-	if err := w.conn.SetDeadline(time.Now().Add(block + callTimeout)); err != nil {
-		return err
+	if err = w.conn.SetDeadline(time.Now().Add(block + callTimeout)); err != nil {
+		return 0, err
 	}
-	if err := w.call(r.command(block)...); err != nil {
-		return err
+	if err = w.call(r.command(block)...); err != nil {
+		return 0, err
 	}
-	for {
-		n, err := w.conn.Read(r.inlet.room())
-		if err != nil {
-			return err
+	for whole := false; !whole; {
+		if err = w.read(); err != nil {
+			return 0, err
 		}
-		r.inlet.filled(n)
 		r.resting.Lock()
-		whole, err := r.take()
+		if whole, err = r.take(); whole {
+			pause = r.pause(time.Now())
+		}
 		r.resting.Unlock()
-		if whole || err != nil {
-			return err
+		if err != nil {
+			return 0, err
 		}
 	}
+	r.works()
+	return pause, nil
 }
 
 func milliseconds(d time.Duration) string { return strconv.Itoa(int(d / time.Millisecond)) }
@@ -194,7 +207,7 @@ func (r *reader) drop() {
 	if r.wire != nil {
 		r.wire.close()
 	}
-	r.wire, r.inlet, r.reply = nil, inlet{}, reply{}
+	r.wire, r.reply = nil, reply{}
 }
 
 // take tells the loops of the entries that have arrived. whole: the answer is complete. The caller
@@ -217,12 +230,12 @@ func (r *reader) take() (whole bool, err error) {
 	}
 	r.pace.more = slices.Contains(r.counts, r.entries)
 	switch {
-	case r.inlet.took > readBytes:
+	case r.wire.in.took > readBytes:
 		r.entries = max(r.entries/2, 1)
 	case r.pace.more:
 		r.entries = min(2*r.entries, readEntries)
 	}
-	r.inlet.took = 0
+	r.wire.in.took = 0
 	for _, p := range r.partitions {
 		if p.known().low() {
 			return true, errLow
@@ -239,8 +252,8 @@ var errPaused = errors.New("redis: reading is suspended")
 
 // next finds the next entry, or the end of the answer.
 func (r *reader) next() (found, error) {
-	what, used, err := r.reply.next(r.inlet.rest(), r.keys, &r.entry)
-	r.inlet.take(used)
+	what, used, err := r.reply.next(r.wire.in.rest(), r.keys, &r.entry)
+	r.wire.in.take(used)
 	if what == foundEntry {
 		r.counts[r.entry.stream]++
 	}
@@ -351,16 +364,27 @@ func (p *partition) tell(it *item, posts *posts) {
 	}
 }
 
-// wait waits for pause. It returns earlier if a loop attaches its first channel, or the log resumes
-// or ends.
-func (r *reader) wait(pause time.Duration) {
+// wait waits for pause, or until wake is called.
+func (r *reader) wait(a *alarm, pause time.Duration) {
 	if pause == 0 {
 		return
 	}
+	a.set(pause)
+	if len(r.changed) == 0 { // otherwise wake was called before set
+		a.wait()
+	}
 	select {
-	case <-time.After(pause):
 	case <-r.changed:
-	case <-r.log.ctx.Done():
+	default:
+	}
+}
+
+// wake ends a pause: a loop attaches its first channel, or the log resumes or ends. Any goroutine may
+// call it.
+func (r *reader) wake() {
+	r.changed.tell()
+	if a := r.alarm.Load(); a != nil {
+		a.set(time.Nanosecond)
 	}
 }
 

@@ -81,6 +81,48 @@ func TestReaderPaceAfterBurst(t *testing.T) {
 	}
 }
 
+// TestReaderPaceSteady: pauses that last a little longer than they should do not earn a read without a
+// pause.
+func TestReaderPaceSteady(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	p := pace{at: now}
+	for range 200 {
+		if pause := p.next(now, paceIdle); pause != paceIdle {
+			t.Fatalf("it pauses for %v", pause)
+		}
+		now = now.Add(paceIdle * 105 / 100)
+	}
+}
+
+// TestReaderWait: a pause ends early if the reader is woken, during the pause or before it.
+func TestReaderWait(t *testing.T) {
+	r := newReader(new(Log), new(partition))
+	a, err := newAlarm()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	r.wake() // there is no alarm yet
+	within(t, "the pause", func() { r.wait(a, hang) })
+	r.alarm.Store(a)
+	r.wake()
+	within(t, "the second pause", func() { r.wait(a, hang) })
+	began := time.Now()
+	within(t, "a pause that is not ended", func() { r.wait(a, 2*time.Millisecond) })
+	if took := time.Since(began); took < 2*time.Millisecond {
+		t.Errorf("a pause of 2 ms takes %v", took)
+	}
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		r.wait(a, hang)
+	}()
+	within(t, "a pause that is ended meanwhile", func() {
+		r.wake()
+		<-over
+	})
+}
+
 // TestReaderWoken: a reader is told when a loop attaches its first channel.
 func TestReaderWoken(t *testing.T) {
 	l := new(Log)

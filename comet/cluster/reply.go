@@ -1,6 +1,9 @@
 package cluster
 
-import "bytes"
+import (
+	"bytes"
+	"math"
+)
 
 // reply parses the answers to XREAD as they arrive:
 //
@@ -85,41 +88,86 @@ type cursor struct {
 	failed error
 }
 
-// head parses a line that consists of kind and a number, which must not exceed most. It is -1 for null.
-func (c *cursor) head(kind byte, most int) (n int, ok bool) {
+// line parses a line, which has a character at least.
+func (c *cursor) line() (line []byte, ok bool) {
 	rest := c.text[c.at:]
 	end := bytes.IndexByte(rest[:min(len(rest), longestLine)], '\n')
-	if end < 0 {
-		if len(rest) >= longestLine || len(rest) > 0 && rest[0] != kind && rest[0] != '-' {
-			c.failed = errAnswer
-		}
-		return 0, false
+	switch {
+	case end < 0 && len(rest) < longestLine:
+		return nil, false
+	case end < 2 || rest[end-1] != '\r':
+		c.failed = errAnswer
+		return nil, false
 	}
 	c.at += end + 1
-	line := rest[:end]
-	if len(line) < 3 || line[end-1] != '\r' {
+	return rest[: end-1 : end-1], true
+}
+
+// number parses a line that consists of kind and a number.
+func (c *cursor) number(kind byte) (n int64, ok bool) {
+	if rest := c.text[c.at:]; len(rest) > 0 && rest[0] != kind && rest[0] != '-' {
 		c.failed = errAnswer
 		return 0, false
 	}
-	line = line[:end-1]
-	switch {
-	case line[0] == '-':
+	line, ok := c.line()
+	if !ok {
+		return 0, false
+	}
+	if line[0] == '-' {
 		c.failed = newRefusal(line)
 		return 0, false
-	case line[0] == kind && string(line[1:]) == "-1":
-		return -1, true
 	}
-	for _, digit := range line[1:] {
-		if n = 10*n + int(digit-'0'); digit < '0' || digit > '9' || n > most {
-			c.failed = errAnswer
+	if n, ok = parseNumber(line[1:]); !ok {
+		c.failed = errAnswer
+	}
+	return n, ok
+}
+
+// parseNumber parses a decimal number, which may be negative.
+func parseNumber(digits []byte) (n int64, ok bool) {
+	const most = 19 // digits of the highest number
+	negative := len(digits) > 0 && digits[0] == '-'
+	if negative {
+		digits = digits[1:]
+	}
+	if len(digits) == 0 || len(digits) > most {
+		return 0, false
+	}
+	v := uint64(0) // has room for any 19 digits
+	for _, digit := range digits {
+		if digit < '0' || digit > '9' {
 			return 0, false
 		}
+		v = 10*v + uint64(digit-'0')
 	}
-	if line[0] != kind {
+	if n = int64(v); negative {
+		n = -n
+	}
+	return n, v <= math.MaxInt64
+}
+
+// head parses a line that consists of kind and a length, which must not exceed most. It is -1 for
+// null.
+func (c *cursor) head(kind byte, most int) (n int, ok bool) {
+	v, ok := c.number(kind)
+	if ok && (v < -1 || v > int64(most)) {
 		c.failed = errAnswer
 		return 0, false
 	}
-	return n, true
+	return int(v), ok
+}
+
+// numbers parses a list of numbers, and appends them to dst. The result also has what an incomplete
+// list begins with.
+func (c *cursor) numbers(dst []int64) ([]int64, bool) {
+	n, ok := c.list()
+	for ; ok && n > 0; n-- {
+		var v int64
+		if v, ok = c.number(':'); ok {
+			dst = append(dst, v)
+		}
+	}
+	return dst, ok
 }
 
 // list parses the head of a list. A null list is an empty one.
@@ -191,15 +239,13 @@ func (c *cursor) entry(e *streamEntry) (ok bool) {
 
 // inlet is the buffer of a connection: the bytes that have arrived and are not consumed yet.
 type inlet struct {
+	least    int // bytes of room for each read
 	text     []byte
 	from, to int // the bytes of text that are not consumed
 	took     int // bytes consumed since took was set to 0
 }
 
-const (
-	inletLeast = 16 << 10 // bytes of room for each read
-	inletKept  = 1 << 20  // a larger buffer is released when it is empty
-)
+const inletKept = 1 << 20 // a larger buffer is released when it is empty
 
 func (in *inlet) rest() []byte { return in.text[in.from:in.to] }
 
@@ -219,8 +265,8 @@ func (in *inlet) room() []byte {
 	case in.from > 0:
 		in.from, in.to = 0, copy(in.text, in.rest())
 	}
-	if len(in.text)-in.to < inletLeast {
-		more := make([]byte, max(2*len(in.text), 2*inletLeast))
+	if len(in.text)-in.to < in.least {
+		more := make([]byte, max(2*len(in.text), 2*in.least))
 		copy(more, in.text[:in.to])
 		in.text = more
 	}

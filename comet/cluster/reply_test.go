@@ -29,7 +29,7 @@ func wordOf(text string) string { return fmt.Sprintf("$%d\r\n%s\r\n", len(text),
 
 // takeApart parses text that arrives in pieces of size bytes, and lists what it finds.
 func takeApart(text []byte, size int, keys ...string) (list []string, err error) {
-	in, from, a, e := inlet{}, bytes.NewReader(text), reply{}, streamEntry{}
+	in, from, a, e := inlet{least: busRoom}, bytes.NewReader(text), reply{}, streamEntry{}
 	for {
 		what, used, err := a.next(in.rest(), keys, &e)
 		in.take(used)

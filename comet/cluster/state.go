@@ -47,7 +47,7 @@ func (l *Log) Suspend() []byte {
 func (l *Log) Resume() {
 	if l.paused.Swap(false) {
 		for _, r := range l.readers {
-			r.changed.tell()
+			r.wake()
 		}
 	}
 }

@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -15,27 +14,30 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
 	"ccomet/comet/cluster/redisurl"
 )
 
-// wire is a connection to the master of a partition. Any goroutine may make a call, one call at a
-// time. A call does not wait for the answer, which another goroutine reads. So no goroutines have to
-// wait for each other, unlike in a call of rueidis. With TLS a call may block.
+// wire is a connection to the master of a partition, with one call under way at a time. A call does
+// not wait for the answer: either a goroutine reads it (read), or, once the wire is detached, a loop
+// (readSome). So no goroutines have to wait for each other, unlike in a call of rueidis. With TLS a
+// call may block.
 type wire struct {
 	conn net.Conn        // nil: detached
 	raw  syscall.RawConn // nil: with TLS, or detached
 	fd   int             // the descriptor, while detached
-	in   *bufio.Reader
-	out  []byte // buffer of the call
+	in   inlet           // the bytes that have arrived
+	out  []byte          // buffer of the call
 }
 
-// Sizes of a wire. It has one call under way; the answer is a number for each message.
+// Sizes of a wire, in bytes.
 const (
-	wireBuffer = 4 << 10
-	keepCall   = callBytes + 16<<10 // capacity up to which the call's buffer is kept
+	answerRoom = 4 << 10            // room for each read of answers that are numbers
+	busRoom    = 16 << 10           // room for each read of the bus
+	keepCall   = callBytes + 16<<10 // capacity up to which the buffer of the calls is kept
 )
 
 // keepAlive makes the kernel detect that a server is gone.
@@ -52,8 +54,8 @@ func (e refusal) Error() string { return string(e) }
 
 var errAnswer = errors.New("redis: an answer is malformed")
 
-// openWire connects to the server that has key.
-func (l *Log) openWire(ctx context.Context, key string) (*wire, error) {
+// openWire connects to the server that has key. room is for each read.
+func (l *Log) openWire(ctx context.Context, key string, room int) (*wire, error) {
 	network, address := "tcp", ""
 	for address = range l.client.Nodes() { // any server of a Redis Cluster, which names the right one; otherwise the master
 		break
@@ -66,6 +68,7 @@ func (l *Log) openWire(ctx context.Context, key string) (*wire, error) {
 		if err != nil {
 			return nil, err
 		}
+		w.in.least = room
 		moved, err := w.greet(&l.cfg.Redis, l.cfg.Node, key)
 		if err == nil && moved == "" {
 			return w, nil
@@ -100,7 +103,6 @@ func dialWire(ctx context.Context, network, address string, secure *tls.Config) 
 	}
 	until, _ := ctx.Deadline()
 	_ = w.conn.SetDeadline(until)
-	w.in = bufio.NewReaderSize(w.conn, wireBuffer)
 	return w, nil
 }
 
@@ -136,45 +138,47 @@ func (w *wire) greet(s *redisurl.Servers, node, key string) (moved string, err e
 	return "", w.conn.SetDeadline(time.Time{})
 }
 
-// call writes a call: the words of all groups, in order. It does not wait: if the kernel does not take
-// everything at once, a goroutine writes the rest. If that fails, it closes the connection, and the
-// reader of the answers notices.
-func (w *wire) call(groups ...[]string) error {
+// call writes a call: the words of all groups, in order. Without TLS it does not wait (writeOn).
+func (w *wire) call(groups ...[]string) (err error) {
 	out := appendCall(w.out[:0], groups...)
 	if w.out = out[:0]; cap(out) > keepCall {
 		w.out = nil
 	}
-	var written int
-	var failed, err error
 	switch {
-	case w.raw != nil:
-		err = w.raw.Write(func(fd uintptr) bool {
-			written, failed = syscall.Write(int(fd), out)
-			return true
-		})
-	case w.conn != nil:
+	case w.conn == nil:
+		return writeOn(w.fd, out)
+	case w.raw == nil:
 		_, err = w.conn.Write(out)
 		return err
-	default:
-		if written, err = unix.Write(w.fd, out); err == nil && written < len(out) {
-			err = io.ErrShortWrite // the one call under way does not fit into the kernel's buffer
-		}
-		return os.NewSyscallError("write", err)
 	}
+	failed := w.raw.Control(func(fd uintptr) { err = writeOn(int(fd), out) })
+	return cmp.Or(failed, err)
+}
+
+// writeOn writes to a socket without waiting. What the kernel does not take at once is written by a
+// goroutine. If that fails, it shuts the socket down, and the reader of the answers notices.
+func writeOn(fd int, out []byte) error {
+	n, _, errno := unix.RawSyscall(unix.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(out))), uintptr(len(out)))
 	switch {
-	case err != nil:
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		n = 0
+	case errno != 0:
+		return os.NewSyscallError("write", errno)
+	}
+	if int(n) == len(out) {
+		return nil
+	}
+	rest := bytes.Clone(out[n:])
+	conn, err := connOf(fd)
+	if err != nil {
 		return err
-	case failed != nil && failed != syscall.EAGAIN && failed != syscall.EINTR:
-		return failed
 	}
-	if rest := out[max(written, 0):]; len(rest) > 0 {
-		w.out = nil // the goroutine uses it
-		go func() {
-			if _, err := w.conn.Write(rest); err != nil {
-				w.close()
-			}
-		}()
-	}
+	go func() {
+		if _, err := conn.Write(rest); err != nil {
+			_ = conn.(interface{ CloseRead() error }).CloseRead()
+		}
+		_ = conn.Close()
+	}()
 	return nil
 }
 
@@ -197,45 +201,69 @@ func appendHead(out []byte, kind byte, n int) []byte {
 	return append(strconv.AppendInt(append(out, kind), int64(n), 10), '\r', '\n')
 }
 
-// numbers reads an answer that is a list of numbers, and appends them to dst.
-func (w *wire) numbers(dst []int64) ([]int64, error) {
-	n, err := w.number('*')
-	for ; err == nil && n > 0; n-- {
-		var v int64
-		v, err = w.number(':')
-		dst = append(dst, v)
-	}
-	return dst, err
-}
-
-// number reads a line that consists of kind and a number.
-func (w *wire) number(kind byte) (int64, error) {
-	line, err := w.line()
-	switch {
-	case err != nil:
-		return 0, err
-	case line[0] == '-':
-		return 0, newRefusal(line)
-	case line[0] != kind:
-		return 0, errAnswer
-	}
-	n, err := strconv.ParseInt(string(line[1:]), 10, 64)
-	if err != nil {
-		return 0, errAnswer
-	}
-	return n, nil
-}
-
-// line reads a line that is not empty. It is valid until the next one is read.
+// line waits for a line of an answer. It is valid until the next read.
 func (w *wire) line() ([]byte, error) {
-	line, err := w.in.ReadSlice('\n')
-	if err != nil {
-		return nil, err
+	for {
+		c := cursor{text: w.in.rest()}
+		if line, ok := c.line(); ok || c.failed != nil {
+			w.in.take(c.at)
+			return line, c.failed
+		}
+		if err := w.read(); err != nil {
+			return nil, err
+		}
 	}
-	if n := len(line); n > 2 && line[n-2] == '\r' {
-		return line[:n-2], nil
+}
+
+// read waits for bytes. The system calls are raw, because they do not block: the Go scheduler would
+// wake its monitor thread for each.
+func (w *wire) read() (err error) {
+	n, room := 0, w.in.room()
+	if w.raw == nil {
+		n, err = w.conn.Read(room)
+	} else {
+		failed := w.raw.Read(func(fd uintptr) bool {
+			n, err = readOn(int(fd), room)
+			return n > 0 || err != nil
+		})
+		err = cmp.Or(failed, err)
 	}
-	return nil, errAnswer
+	w.in.filled(n)
+	return err
+}
+
+// readSome reads what has arrived on a detached wire. It does not wait.
+func (w *wire) readSome() error {
+	n, err := readOn(w.fd, w.in.room())
+	w.in.filled(n)
+	return err
+}
+
+// readNumbers reads an answer that is a list of numbers on a detached wire, into dst. It does not
+// wait: whole is false if the rest has not arrived yet.
+func (w *wire) readNumbers(dst *[]int64) (whole bool, err error) {
+	if err = w.readSome(); err != nil {
+		return false, err
+	}
+	c := cursor{text: w.in.rest()}
+	if *dst, whole = c.numbers((*dst)[:0]); whole {
+		w.in.take(c.at)
+	}
+	return whole, c.failed
+}
+
+// readOn reads from a socket without waiting: n is 0 if nothing has arrived.
+func readOn(fd int, room []byte) (n int, err error) {
+	some, _, errno := unix.RawSyscall(unix.SYS_READ, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(room))), uintptr(len(room)))
+	switch {
+	case errno == unix.EAGAIN || errno == unix.EINTR:
+		return 0, nil
+	case errno != 0:
+		return 0, os.NewSyscallError("read", errno)
+	case some == 0:
+		return 0, io.EOF
+	}
+	return int(some), nil
 }
 
 // detach removes the socket from Go's poller. From then on only system calls use it (fd).
@@ -244,39 +272,36 @@ func (w *wire) detach() error {
 	err := w.raw.Control(func(own uintptr) { w.fd, failed = unix.FcntlInt(own, unix.F_DUPFD_CLOEXEC, 0) })
 	if err = cmp.Or(err, os.NewSyscallError("fcntl", failed)); err == nil {
 		_ = w.conn.Close()
-		w.conn, w.raw, w.in = nil, nil, nil
+		w.conn, w.raw = nil, nil
 	}
 	return err
 }
 
 // attach returns the socket to Go's poller.
 func (w *wire) attach() error {
-	file := os.NewFile(uintptr(w.fd), "redis")
-	conn, err := net.FileConn(file) // FileConn duplicates the descriptor
-	w.fd = -1
-	if _ = file.Close(); err != nil {
+	conn, err := connOf(w.fd)
+	if err != nil {
 		return err
 	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetKeepAliveConfig(keepAlive) // FileConn has set Go's default
-	}
-	w.conn = conn
+	_ = unix.Close(w.fd)
+	w.conn, w.fd = conn, -1
 	w.raw, err = conn.(syscall.Conn).SyscallConn()
 	return err
 }
 
-// readSome reads from a detached wire. It does not block: n is 0 if nothing has arrived.
-func (w *wire) readSome(room []byte) (n int, err error) {
-	n, err = unix.Read(w.fd, room)
-	switch {
-	case err == unix.EAGAIN || err == unix.EINTR:
-		return 0, nil
-	case err != nil:
-		return 0, os.NewSyscallError("read", err)
-	case n == 0:
-		return 0, io.EOF
+// connOf returns a connection with a duplicate of a descriptor.
+func connOf(fd int) (net.Conn, error) {
+	own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("fcntl", err)
 	}
-	return n, nil
+	file := os.NewFile(uintptr(own), "redis")
+	defer file.Close()
+	conn, err := net.FileConn(file) // FileConn duplicates it once more
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetKeepAliveConfig(keepAlive) // FileConn has set Go's default
+	}
+	return conn, err
 }
 
 // cut breaks the connection: reads fail from then on. Any goroutine may call it, but not after close.
@@ -290,9 +315,8 @@ func (w *wire) cut() {
 
 // close closes the connection. A detached one must not be in use.
 func (w *wire) close() {
-	if w.conn != nil {
-		_ = w.conn.Close()
-	} else {
+	w.cut() // also for a goroutine that still writes (writeOn)
+	if w.conn == nil {
 		_ = unix.Close(w.fd)
 	}
 }
