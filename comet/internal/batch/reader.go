@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"ccomet/comet/internal/jsontext"
-	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
 )
 
@@ -214,9 +213,9 @@ func (r *Reader) Content() []byte {
 		return t.Raw
 	}
 	if r.escaped = r.escaped[:0]; t.str {
-		r.escaped, _, _ = msg.AppendChecked(r.escaped, t.Raw) // never fails: the text has been checked
+		r.escaped, _, _ = jsontext.AppendChecked(r.escaped, t.Raw) // never fails: the text has been checked
 	} else {
-		r.escaped = msg.AppendEscaped(r.escaped, t.Raw)
+		r.escaped = jsontext.AppendEscaped(r.escaped, t.Raw)
 	}
 	return r.escaped
 }

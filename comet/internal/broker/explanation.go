@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"ccomet/comet/internal/jsontext"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
@@ -83,21 +84,21 @@ func (e *explanation) describe(b *Broker, i uint32) {
 		auth = "token"
 	}
 	kept, keptBytes := b.histories.kept(ch)
-	t := msg.AppendEscaped(append(e.text, `{"cname": "`...), cname)
+	t := jsontext.AppendEscaped(append(e.text, `{"cname": "`...), cname)
 	t = append(append(append(t, `", "dialect": "`...), dialect.Name...), `", "auth": "`...)
 	t = append(append(t, auth...), `",`...)
-	t = msg.AppendField(t, "\n ", "loop", int64(b.ID))
-	t = msg.AppendField(t, ", ", "next", int64(ch.Next-dialect.First))
-	t = msg.AppendField(t, ", ", "oldest", int64(b.histories.oldest(ch)-dialect.First))
-	t = msg.AppendField(t, ", ", "kept", int64(kept))
-	t = msg.AppendField(t, ", ", "kept_bytes", int64(keptBytes))
+	t = jsontext.AppendField(t, "\n ", "loop", int64(b.ID))
+	t = jsontext.AppendField(t, ", ", "next", int64(ch.Next-dialect.First))
+	t = jsontext.AppendField(t, ", ", "oldest", int64(b.histories.oldest(ch)-dialect.First))
+	t = jsontext.AppendField(t, ", ", "kept", int64(kept))
+	t = jsontext.AppendField(t, ", ", "kept_bytes", int64(keptBytes))
 	t = append(t, `, "lease": `...)
 	if left, leased := b.channels.left(ch); leased {
-		t = msg.AppendSeconds(t, left)
+		t = jsontext.AppendSeconds(t, left)
 	} else {
 		t = append(t, "null"...)
 	}
-	t = msg.AppendField(t, ",\n ", "subscribers", int64(ch.subs))
+	t = jsontext.AppendField(t, ",\n ", "subscribers", int64(ch.subs))
 	e.text = append(t, ", \"loops\": ["...)
 }
 
@@ -174,7 +175,7 @@ func (x *Explanations) finish(e *explanation) {
 	if len(e.sessions) > 0 {
 		e.nameSessions(x.b)
 	}
-	e.text = append(msg.AppendField(e.text, ",\n ", "left_out", int64(e.leftOut)), "}\n"...)
+	e.text = append(jsontext.AppendField(e.text, ",\n ", "left_out", int64(e.leftOut)), "}\n"...)
 	n := slices.Index(x.list, e)
 	x.list = slices.Delete(x.list, n, n+1)
 	m := mail.OfRequest(mail.Explained, e.replyTo)
@@ -188,7 +189,7 @@ func (e *explanation) nameSessions(b *Broker) {
 	for _, i := range e.sessions {
 		if k := b.sessions.At(i); k.channel == e.ref.Index && k.conn != 0 { // else its subscriber has left
 			e.text = strconv.AppendUint(append(e.text, before...), uint64(i), 10)
-			e.text = append(msg.AppendEscaped(append(e.text, `": "`...), b.sessions.name(k)), '"')
+			e.text = append(jsontext.AppendEscaped(append(e.text, `": "`...), b.sessions.name(k)), '"')
 			before = `, "`
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/valyala/bytebufferpool"
 
+	"ccomet/comet/internal/jsontext"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
 )
@@ -20,7 +21,7 @@ import (
 // backslashes.
 func appendQuoted(dst, text []byte) []byte {
 	at := len(dst)
-	dst = msg.AppendEscaped(dst, text)
+	dst = jsontext.AppendEscaped(dst, text)
 	more := 0
 	for _, b := range dst[at:] {
 		if b == '\\' || b == '\'' {

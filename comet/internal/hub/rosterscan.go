@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/jsontext"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
@@ -123,12 +124,12 @@ func (k *scans) describe(v *rosterScan, i uint32, kind frame.Transport, missing 
 	cursor := sub.Cursor
 	if sub.Transport.Row().Sessions {
 		cursor-- // its numbers start at 0
-		t = msg.AppendField(t, ", ", "session", int64(sub.session()))
+		t = jsontext.AppendField(t, ", ", "session", int64(sub.session()))
 		v.sessions = binary.NativeEndian.AppendUint32(v.sessions, sub.session())
 	}
-	t = msg.AppendField(t, ", ", "cursor", int64(cursor))
-	t = msg.AppendField(t, ", ", "behind", int64(missing))
-	t = msg.AppendField(t, ", ", "held", int64(k.loop.HeldOut(c)))
+	t = jsontext.AppendField(t, ", ", "cursor", int64(cursor))
+	t = jsontext.AppendField(t, ", ", "behind", int64(missing))
+	t = jsontext.AppendField(t, ", ", "held", int64(k.loop.HeldOut(c)))
 	if left, armed := k.loop.TimeLeft(c); armed {
 		what := `, "noop_in": `
 		switch {
@@ -139,7 +140,7 @@ func (k *scans) describe(v *rosterScan, i uint32, kind frame.Transport, missing 
 		case sub.socket():
 			what = `, "ping_in": `
 		}
-		t = msg.AppendSeconds(append(t, what...), left)
+		t = jsontext.AppendSeconds(append(t, what...), left)
 	}
 	v.list = append(t, '}')
 }
@@ -152,8 +153,8 @@ func (k *scans) report(v *rosterScan) {
 	m.Buf = pool.NameBuffer(v.sessions)
 	var t []byte
 	if v.Count > 0 {
-		t = msg.AppendField([]byte("{"), "", "loop", int64(k.ID))
-		t = msg.AppendField(t, ", ", "subscribers", int64(v.Count))
+		t = jsontext.AppendField([]byte("{"), "", "loop", int64(k.ID))
+		t = jsontext.AppendField(t, ", ", "subscribers", int64(v.Count))
 		t = append(t, `, "transports": `...)
 		between := "{"
 		for kind, n := range v.by {
@@ -164,7 +165,7 @@ func (k *scans) report(v *rosterScan) {
 			}
 		}
 		t = append(t, '}')
-		t = msg.AppendField(t, ", ", "behind", int64(v.behind))
+		t = jsontext.AppendField(t, ", ", "behind", int64(v.behind))
 		t = append(append(append(t, `, "list": [`...), v.list...), "]}"...)
 	}
 	m.Msg = msg.Of(0, 0, t)

@@ -6,9 +6,9 @@ import (
 
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/jsontext"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/record"
 	"ccomet/httplite/websocket"
 	"ccomet/reactor"
@@ -260,7 +260,7 @@ func (k *sockets) DropTopic(i uint32, c reactor.Conn) { k.endTopic(i, c) }
 
 // appendJoined appends the answer to a sub.
 func (k *sockets) appendJoined(dst []byte, sub *Subscriber, m *mail.Mail, cname []byte) []byte {
-	dst = msg.AppendEscaped(append(dst, `{"type":"ok","cname":"`...), cname)
+	dst = jsontext.AppendEscaped(append(dst, `{"type":"ok","cname":"`...), cname)
 	dst = strconv.AppendInt(append(dst, `","seq":`...), int64(firstOf(m)), 10)
 	dst = append(dst, '}')
 	if sub.Has(subTell) {

@@ -1,5 +1,5 @@
-// Package jsontext parses JSON text (RFC 8259), strictly and without allocating: its results
-// are slices of the text.
+// Package jsontext parses and writes JSON text (RFC 8259), without allocating. The parser is
+// strict, and its results are slices of the text.
 package jsontext
 
 import "unicode/utf8"

@@ -4,8 +4,9 @@ package msg
 
 import (
 	"strconv"
-	"unicode/utf8"
 	"unsafe"
+
+	"ccomet/comet/internal/jsontext"
 )
 
 // Kind is the type of a message on the wire.
@@ -181,7 +182,7 @@ func AppendObjectHead(dst []byte, k Kind, cname []byte, seq int32) []byte {
 	dst = append(dst, `{"type":"`...)
 	dst = append(dst, kindNames[k]...)
 	dst = append(dst, `","cname":"`...)
-	dst = AppendEscaped(dst, cname)
+	dst = jsontext.AppendEscaped(dst, cname)
 	dst = append(dst, `","seq":`...)
 	dst = strconv.AppendInt(dst, int64(seq), 10)
 	return append(dst, `,"content":"`...)
@@ -192,122 +193,3 @@ const ObjectTail = `"}`
 // ObjectRoom bounds the bytes around the content of one message, in any dialect, for a
 // channel with that name.
 func ObjectRoom(cname []byte) int { return 96 + 4*len(cname) }
-
-const hexDigits = "0123456789abcdef"
-
-// AppendEscaped appends s, valid UTF-8, as the inside of a JSON string that is also a
-// JavaScript string: U+2028 and U+2029 are escaped for older readers of JSONP.
-func AppendEscaped(dst, s []byte) []byte {
-	done := 0
-	for i := 0; i < len(s); i++ {
-		b := s[i]
-		if b >= ' ' && b != '"' && b != '\\' && b != 0xE2 {
-			continue
-		}
-		if b == 0xE2 {
-			if isLineSeparator(s[i:]) {
-				dst = append(dst, s[done:i]...)
-				dst = append(dst, `\u202`...)
-				dst = append(dst, '8'+s[i+2]-0xA8)
-				i += 2
-				done = i + 1
-			}
-			continue
-		}
-		dst = append(dst, s[done:i]...)
-		done = i + 1
-		switch b {
-		case '"', '\\':
-			dst = append(dst, '\\', b)
-		case '\b':
-			dst = append(dst, `\b`...)
-		case '\f':
-			dst = append(dst, `\f`...)
-		case '\n':
-			dst = append(dst, `\n`...)
-		case '\r':
-			dst = append(dst, `\r`...)
-		case '\t':
-			dst = append(dst, `\t`...)
-		default:
-			dst = append(dst, `\u00`...)
-			dst = append(dst, hexDigits[b>>4], hexDigits[b&15])
-		}
-	}
-	return append(dst, s[done:]...)
-}
-
-// isLineSeparator reports whether s begins with U+2028 or U+2029.
-func isLineSeparator(s []byte) bool {
-	return len(s) >= 3 && s[0] == 0xE2 && s[1] == 0x80 && (s[2] == 0xA8 || s[2] == 0xA9)
-}
-
-// AppendChecked appends s, which should be the inside of a JSON string (RFC 8259 section
-// 7). If it is not, ok is false and bad is the index of the error. Escaped surrogates must
-// come in pairs: half of one is no character. U+2028 and U+2029 are escaped.
-func AppendChecked(dst, s []byte) (out []byte, bad int, ok bool) {
-	for i := 0; i < len(s); {
-		switch b := s[i]; {
-		case b < ' ' || b == '"':
-			return dst, i, false
-		case b == '\\':
-			n := escapeLen(s[i:])
-			if n == 0 {
-				return dst, i, false
-			}
-			dst = append(dst, s[i:i+n]...)
-			i += n
-		case b == 0xE2 && isLineSeparator(s[i:]):
-			dst = append(dst, `\u202`...)
-			dst = append(dst, '8'+s[i+2]-0xA8)
-			i += 3
-		case b < utf8.RuneSelf:
-			dst = append(dst, b)
-			i++
-		default:
-			r, n := utf8.DecodeRune(s[i:])
-			if r == utf8.RuneError && n == 1 {
-				return dst, i, false
-			}
-			dst = append(dst, s[i:i+n]...)
-			i += n
-		}
-	}
-	return dst, 0, true
-}
-
-// escapeLen returns the length of the escape at the start of s, 0 if it is invalid. A
-// surrogate pair is one escape.
-func escapeLen(s []byte) int {
-	if len(s) < 2 {
-		return 0
-	}
-	switch s[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2
-	case 'u':
-		switch unit := codeUnit(s); {
-		case unit < 0:
-			return 0
-		case unit < 0xD800 || unit > 0xDFFF:
-			return 6
-		case unit <= 0xDBFF:
-			if low := codeUnit(s[6:]); low >= 0xDC00 && low <= 0xDFFF {
-				return 12
-			}
-		}
-	}
-	return 0
-}
-
-// codeUnit returns the value of the \uXXXX at the start of s, or -1.
-func codeUnit(s []byte) int {
-	if len(s) < 6 || s[0] != '\\' || s[1] != 'u' {
-		return -1
-	}
-	v, err := strconv.ParseUint(string(s[2:6]), 16, 16)
-	if err != nil {
-		return -1
-	}
-	return int(v)
-}

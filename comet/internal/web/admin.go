@@ -8,6 +8,7 @@ import (
 
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/jsontext"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
@@ -111,14 +112,14 @@ func (w *Web) contentArg(x *exchange, m *mail.Mail, escaped bool) (ok bool) {
 		w.fail(x, 413, name+" is "+strconv.Itoa(len(content))+" bytes: max-message is "+strconv.Itoa(limit))
 	case escaped:
 		var bad int
-		if m.Buf.B, bad, ok = msg.AppendChecked(m.Buf.B, content); ok {
+		if m.Buf.B, bad, ok = jsontext.AppendChecked(m.Buf.B, content); ok {
 			return true
 		}
 		w.fail(x, 400, name+": not valid inside a JSON string, from byte "+strconv.Itoa(bad)+" on")
 	case !utf8.Valid(content):
 		w.fail(x, 400, name+": not UTF-8")
 	default:
-		m.Buf.B = msg.AppendEscaped(m.Buf.B, content)
+		m.Buf.B = jsontext.AppendEscaped(m.Buf.B, content)
 		return true
 	}
 	return false
@@ -200,7 +201,7 @@ func (w *Web) info(x *exchange) {
 		return
 	}
 	w.Object = append(w.Object[:0], `{"version": "`...)
-	w.Object = msg.AppendEscaped(w.Object, []byte(w.cfg.Version))
+	w.Object = jsontext.AppendEscaped(w.Object, []byte(w.cfg.Version))
 	w.Object = append(w.Object, `", "channels": `...)
 	var others []broker.Node
 	channels, subscribers := w.totals.Channels.Load(), w.totals.Subscribers.Load()

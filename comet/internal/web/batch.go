@@ -9,9 +9,9 @@ import (
 
 	"ccomet/comet/internal/batch"
 	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/jsontext"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
 )
 
@@ -315,7 +315,7 @@ func (r *responder) batchPublished(dst []byte, reply *pendingReply) []byte {
 			}
 			wait = max(wait, seconds)
 			body = append(strconv.AppendInt(append(body, `{"error":"`...), int64(status), 10), `","content":"`...)
-			body = append(msg.AppendEscaped(body, reason), '"', '}', next)
+			body = append(jsontext.AppendEscaped(body, reason), '"', '}', next)
 		}
 		if one.group&groupLast != 0 {
 			body, next = append(body[:len(body)-1], ']', behind), behind

@@ -4,7 +4,7 @@ import (
 	"strconv"
 
 	"ccomet/comet/internal/broker"
-	"ccomet/comet/internal/msg"
+	"ccomet/comet/internal/jsontext"
 )
 
 // This file adds to the admin side's answers what is known of the other servers of a cluster.
@@ -22,8 +22,8 @@ func (s shared) appendInfo(dst []byte, others []broker.Node) []byte {
 		}
 		dst = appendText(dst, "\n {", "name", node.Name)
 		dst = appendText(dst, ", ", "version", node.Version)
-		dst = msg.AppendField(dst, ", ", "channels", node.Channels)
-		dst = append(msg.AppendField(dst, ", ", "subscribers", node.Subscribers), '}')
+		dst = jsontext.AppendField(dst, ", ", "channels", node.Channels)
+		dst = append(jsontext.AppendField(dst, ", ", "subscribers", node.Subscribers), '}')
 	}
 	dst = append(dst, ']')
 	if err := s.Away(); err != nil {
@@ -34,7 +34,7 @@ func (s shared) appendInfo(dst []byte, others []broker.Node) []byte {
 
 func appendText(dst []byte, before, name, text string) []byte {
 	dst = append(strconv.AppendQuote(append(dst, before...), name), `: "`...)
-	return append(msg.AppendEscaped(dst, []byte(text)), '"')
+	return append(jsontext.AppendEscaped(dst, []byte(text)), '"')
 }
 
 // otherNames appends the names of the other servers: first before the first name, between

@@ -2,6 +2,7 @@ package web
 
 import (
 	"bytes"
+	"ccomet/comet/internal/jsontext"
 	"errors"
 	"strconv"
 
@@ -331,7 +332,7 @@ func (h *historyReply) appendBegin(dst []byte, cb string) []byte {
 	if cb != "" {
 		dst = append(append(dst, cb...), '(')
 	}
-	dst = append(msg.AppendEscaped(append(dst, `{"cname":"`...), h.name), `","first":`...)
+	dst = append(jsontext.AppendEscaped(append(dst, `{"cname":"`...), h.name), `","first":`...)
 	dst = append(strconv.AppendInt(dst, int64(h.first), 10), `,"next":`...)
 	dst = append(strconv.AppendInt(dst, int64(h.next), 10), `,"lost":`...)
 	dst = strconv.AppendBool(dst, h.lost)

@@ -5,9 +5,9 @@ import (
 
 	"ccomet/comet/internal/conn"
 	"ccomet/comet/internal/frame"
+	"ccomet/comet/internal/jsontext"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/msg"
 )
 
 // This file writes the answers of iComet's dialect once a channel's home has answered. Each
@@ -90,7 +90,7 @@ func (r *responder) signed(dst []byte, reply *pendingReply) []byte {
 	if dst, refused := r.refused(dst, reply); refused {
 		return dst
 	}
-	object := msg.AppendEscaped(append(r.Object[:0], `{"type":"sign","cname":"`...), []byte(reply.name))
+	object := jsontext.AppendEscaped(append(r.Object[:0], `{"type":"sign","cname":"`...), []byte(reply.name))
 	object = strconv.AppendInt(append(object, `","seq":`...), int64(reply.seq), 10)
 	object = append(append(object, `,"token":"`...), r.tokens.Make([]byte(reply.name), reply.epoch, reply.right)...)
 	object = strconv.AppendInt(append(object, `","expires":`...), int64(reply.lease), 10)
@@ -133,7 +133,7 @@ func (r *responder) checked(dst []byte, reply *pendingReply) []byte {
 	}
 	body := append(r.Body[:0], '{')
 	if reply.code == mail.CodeOK {
-		body = append(msg.AppendEscaped(append(body, '"'), []byte(reply.name)), `": 1`...)
+		body = append(jsontext.AppendEscaped(append(body, '"'), []byte(reply.name)), `": 1`...)
 	}
 	r.Body = append(body, "}\n"...)
 	x := reply.exchange()
@@ -145,7 +145,7 @@ func (r *responder) counted(dst []byte, reply *pendingReply) []byte {
 	if dst, refused := r.refused(dst, reply); refused {
 		return dst
 	}
-	body := msg.AppendEscaped(append(r.Body[:0], `{"cname": "`...), []byte(reply.name))
+	body := jsontext.AppendEscaped(append(r.Body[:0], `{"cname": "`...), []byte(reply.name))
 	body = strconv.AppendInt(append(body, `", "subscribers": `...), int64(reply.subscribers()), 10)
 	r.Body = append(body, "}\n"...)
 	x := reply.exchange()

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strconv"
 
+	"ccomet/comet/internal/jsontext"
 	"ccomet/comet/internal/limit"
 	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/op"
 	"ccomet/comet/internal/pool"
 	"ccomet/httplite/websocket"
@@ -64,7 +64,7 @@ func (k *sockets) failOp(c reactor.Conn, o *op.Op, status, reason string) {
 // appendFailure appends the object that reports an error.
 func appendFailure(dst []byte, status, reason string) []byte {
 	dst = append(append(append(dst, `{"type":"`...), status...), `","content":"`...)
-	return append(msg.AppendEscaped(dst, []byte(reason)), `"}`...)
+	return append(jsontext.AppendEscaped(dst, []byte(reason)), `"}`...)
 }
 
 // withID adds the operation's id, if it has one, to an answer.
@@ -102,8 +102,8 @@ func (k *sockets) takePub(c reactor.Conn, o *op.Op) {
 	if o.Plain {
 		m.Buf.B = append(m.Buf.B, o.Content...)
 	} else if !o.Quoted {
-		m.Buf.B = msg.AppendEscaped(m.Buf.B, o.Content)
-	} else if checked, _, ok := msg.AppendChecked(m.Buf.B, o.Content); ok {
+		m.Buf.B = jsontext.AppendEscaped(m.Buf.B, o.Content)
+	} else if checked, _, ok := jsontext.AppendChecked(m.Buf.B, o.Content); ok {
 		m.Buf.B = checked
 	} else {
 		m.Done()

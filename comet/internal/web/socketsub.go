@@ -4,8 +4,8 @@ import (
 	"strings"
 
 	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/jsontext"
 	"ccomet/comet/internal/limit"
-	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/op"
 	"ccomet/comet/internal/record"
 	"ccomet/reactor"
@@ -69,6 +69,6 @@ func (k *sockets) takeUnsub(c reactor.Conn, o *op.Op) {
 		return
 	}
 	k.hub.Sockets.DropTopic(topic, c)
-	object := msg.AppendEscaped(append(k.Object[:0], `{"type":"ok","cname":"`...), o.Cname)
+	object := jsontext.AppendEscaped(append(k.Object[:0], `{"type":"ok","cname":"`...), o.Cname)
 	k.answerObject(c, o, append(object, `"}`...))
 }
