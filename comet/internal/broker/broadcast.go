@@ -33,7 +33,7 @@ func (b *Broker) StartBroadcast(m *mail.Mail) {
 // (scanLeft).
 func (b *Broker) RunBroadcasts() {
 	if b.remote != nil {
-		b.remote.serveOrphans()
+		b.attachments.serveOrphans()
 		b.remote.runScans()
 	}
 	for len(b.broadcasts) > 0 {

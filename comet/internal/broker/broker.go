@@ -18,13 +18,14 @@ import (
 // Broker owns the channels whose home is one loop. It belongs to the loop's goroutine.
 type Broker struct {
 	*mail.Mailer
-	loop      *reactor.Loop
-	cfg       *Config
-	totals    *limit.Totals
-	tokens    *token.Tokens
-	snapshots *Snapshots // nil: no state file
-	remote    *remote    // the shared log; nil: the broker's own log numbers messages
-	judge     Judge      // nil: tokens alone decide which clients may subscribe
+	loop        *reactor.Loop
+	cfg         *Config
+	totals      *limit.Totals
+	tokens      *token.Tokens
+	snapshots   *Snapshots   // nil: no state file
+	remote      *remote      // the shared log; nil: the broker's own log numbers messages
+	attachments *attachments // of the channels to the shared log; nil: there is none
+	judge       Judge        // nil: tokens alone decide which clients may subscribe
 
 	names     record.Names // of channels, and of sessions
 	channels  channels
@@ -78,7 +79,8 @@ func (b *Broker) Open(m *mail.Mailer, loop *reactor.Loop, homes *record.Homes, t
 	b.sessions.open(homes, &b.names)
 	b.keys.open(cfg, totals, &b.channels)
 	if cfg.Authority != nil {
-		b.remote = newRemote(b, cfg.Authority(m.ID, m.Inbox))
+		log := cfg.Authority(m.ID, m.Inbox)
+		b.remote, b.attachments = &remote{Authority: log, b: b}, newAttachments(b, log)
 	}
 	if cfg.Judge != nil {
 		b.judge = cfg.Judge(m.Inbox)
@@ -117,7 +119,7 @@ func (b *Broker) Busy() bool {
 
 // Due returns how long the loop may sleep; a negative value means no limit.
 func (b *Broker) Due(now time.Time) time.Duration {
-	wait := Sooner(b.remote.due(now), Sooner(b.Presence.due(now), b.Explanations.due(now)))
+	wait := Sooner(b.attachments.due(now), Sooner(b.Presence.due(now), b.Explanations.due(now)))
 	if ticks, any := b.channels.leases.Next(); any {
 		wait = Sooner(wait, time.Duration(ticks)*reactor.TickLength)
 	}

@@ -74,7 +74,7 @@ func (b *Broker) ExpireChannels() {
 		}
 		// A channel with subscribers needs no lease; a new one starts when the last leaves.
 		switch {
-		case b.channels.At(i).subs == 0 && !b.remote.isAsked(i):
+		case b.channels.At(i).subs == 0 && !b.attachments.isAsked(i):
 			b.freeChannel(i)
 		case b.channels.At(i).subs > 0 && b.remote != nil:
 			b.remote.touch(i)
@@ -91,8 +91,8 @@ func (b *Broker) hide(i uint32) {
 	b.channels.hide(i)
 	b.totals.Channels.Add(-1)
 	b.Presence.announce(ch, false)
-	if b.remote != nil {
-		b.remote.detach(i)
+	if b.attachments != nil {
+		b.attachments.detach(i)
 	}
 }
 

@@ -54,9 +54,9 @@ func (b *Broker) HandOver(to handover.Part, byName bool) {
 		Names: b.names.State(), Channels: b.channels.State(), Sessions: b.sessions.State(),
 		ChannelIndex: b.channels.index.State(), SessionIndex: b.sessions.index.State(),
 		Keys: b.keys.state(), Leases: b.channels.leases.State(), Epochs: uint32(b.channels.epochs), Published: b.published, HistoryRoom: b.histories.used, Kinds: msg.KindNames(),
-		Waiting: b.remote.subscriptions(), Gaps: b.remote.gaps(),
+		Waiting: b.attachments.subscriptions(), Gaps: b.attachments.gaps(),
 	})
-	b.remote.handOver(to)
+	b.attachments.handOver(to)
 	b.histories.handOver(to, byName)
 }
 
@@ -121,7 +121,7 @@ func (b *Broker) resumeFrom(from *handover.Reader) error {
 	if err := b.histories.resume(from, &st); err != nil {
 		return err
 	}
-	if !b.remote.resumeFrom(from, &st) {
+	if !b.attachments.resumeFrom(from, &st) {
 		return errHistories
 	}
 	return nil

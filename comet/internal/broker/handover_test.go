@@ -26,7 +26,7 @@ func TestHandOverKnowsBroker(t *testing.T) {
 	known.Fields(t, reflect.TypeFor[Broker](), map[string]string{
 		"Mailer": "empty: Quiet", "loop": "given", "cfg": "given", "totals": "given", "tokens": "of the secret, which the server has",
 		"snapshots": "given", "names": "Names", "channels": "below", "rates": "no: each channel may have one second's messages more", "published": "Published", "histories": "below",
-		"remote": "below", "judge": "no: Server.Park refuses", "keys": "Keys", "pinned": "no: all mail has been read", "batches": "none: Quiet", "batchLeft": "of a turn", "sessions": "below", "broadcasts": "none: Quiet", "scanLeft": "of a turn",
+		"remote": "below", "attachments": "below", "judge": "no: Server.Park refuses", "keys": "Keys", "pinned": "no: all mail has been read", "batches": "none: Quiet", "batchLeft": "of a turn", "sessions": "below", "broadcasts": "none: Quiet", "scanLeft": "of a turn",
 		"Presence": "none: Quiet; a round begins anew", "Explanations": "none: Quiet",
 	})
 	known.Fields(t, reflect.TypeFor[channels](), map[string]string{
@@ -38,7 +38,10 @@ func TestHandOverKnowsBroker(t *testing.T) {
 		"bytes": "counted", "messages": "counted", "spares": "no: of this program", "hand": "no: it begins anywhere", "early": "of this program", "attempts": "of this program", "unread": "none: all is read to be written",
 	})
 	known.Fields(t, reflect.TypeFor[remote](), map[string]string{
-		"Authority": "given", "b": "given", "attached": "written behind", "waiting": "below", "serving": "of a turn", "open": "none: Quiet", "scans": "none: Quiet", "held": "none: Quiet", "skipped": "Gaps",
+		"Authority": "given", "b": "given", "open": "none: Quiet", "scans": "none: Quiet", "held": "none: Quiet",
+	})
+	known.Fields(t, reflect.TypeFor[attachments](), map[string]string{
+		"b": "given", "log": "given", "states": "written behind", "waiting": "below", "serving": "of a turn", "skipped": "Gaps",
 	})
 	known.Fields(t, reflect.TypeFor[waiting](), map[string]string{
 		"answers": "Waiting, and asked for again", "numbers": "Waiting", "starts": "made anew", "orphans": "none: Quiet",

@@ -141,8 +141,8 @@ func (b *Broker) addSubscriber(i uint32, m, r *mail.Mail) {
 	ch.subs++
 	ch.loops[m.From>>5] |= 1 << (m.From & 31)
 	b.totals.Subscribers.Add(1)
-	if b.remote != nil {
-		b.remote.attached.At(i).state |= alive
+	if b.attachments != nil {
+		b.attachments.states.At(i).state |= alive
 	}
 }
 

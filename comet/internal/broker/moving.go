@@ -133,7 +133,7 @@ func (m *Moving) unreadOf(loop uint8, from *handover.Reader) *unread {
 
 // attachments restores the positions of the channels of one broker in a shared log.
 func (m *Moving) attachments(loop uint8, part *movingPart) error {
-	if m.brokers[0].remote == nil {
+	if m.brokers[0].attachments == nil {
 		return nil
 	}
 	for _, batch := range part.Raw(attachmentsName) {
@@ -142,7 +142,7 @@ func (m *Moving) attachments(loop uint8, part *movingPart) error {
 			if now.Index == 0 {
 				return errByName
 			}
-			m.brokers[now.Loop].remote.resumeAttached(now.Index, attachment{binary.LittleEndian.Uint32(batch[4:]), attachmentState(batch[8])})
+			m.brokers[now.Loop].attachments.resumeAttached(now.Index, attachment{binary.LittleEndian.Uint32(batch[4:]), attachmentState(batch[8])})
 		}
 	}
 	return nil
@@ -194,8 +194,8 @@ func (m *Moving) Finish(conns handover.Places, asking handover.Places) {
 		to := m.brokers[loop%len(m.brokers)]
 		to.published += part.state.Published
 		to.keys.repeats += part.state.Keys.Repeated
-		if to.remote != nil {
-			to.remote.skipped += part.state.Gaps
+		if to.attachments != nil {
+			to.attachments.skipped += part.state.Gaps
 		}
 		for _, w := range part.state.Waiting {
 			w.moveTo(conns, asking, m.brokers)
@@ -215,12 +215,12 @@ func (m *Moving) Finish(conns handover.Places, asking handover.Places) {
 // moveTo makes a request wait at the channel's new home, if its connection still exists.
 func (w *WaitingRequest) moveTo(conns, asking handover.Places, brokers []*Broker) {
 	c, sub := conns.At(w.Loop, uint32(w.Conn)), asking.At(w.Loop, w.Subscriber)
-	r := brokers[brokers[0].channels.homes.Of(w.Name)].remote
-	if c.Index == 0 || sub.Index == 0 || r == nil {
+	to := brokers[brokers[0].channels.homes.Of(w.Name)].attachments
+	if c.Index == 0 || sub.Index == 0 || to == nil {
 		return
 	}
 	w.Loop, w.Conn, w.Subscriber = c.Loop, uint64(c.Gen)<<32|uint64(c.Index), sub.Index
-	r.waiting.orphans = append(r.waiting.orphans, w.mail())
+	to.waiting.orphans = append(to.waiting.orphans, w.mail())
 }
 
 // kindsOf returns this program's numbers for the names of another program's message kinds; -1

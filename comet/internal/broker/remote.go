@@ -1,57 +1,19 @@
 package broker
 
 import (
-	"time"
-
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
-	"ccomet/comet/internal/record"
 )
 
-// remote connects a broker to a shared log (Authority).
-//
-// A channel is attached to the log when a request first needs it, and detached when its record
-// is freed. While it is attached, its next number is that of the log, as far as this server has
-// read the log. Messages that the log sends in order are committed here as if this broker had
-// numbered them. A request waits for the log's answer if its channel is not attached, or if it
-// wants older messages than this server has (waiting.go, remoteattach.go).
+// remote is a broker's connection to a shared log: it proposes messages to the log, and handles
+// what the log posts. Where the channels are in the log is in attachments.
 type remote struct {
 	Authority
-	b        *Broker
-	attached record.Column[attachment]
-	waiting  waiting
-	serving  uint32 // a channel whose waiting requests are being handled; 0: none
-	open     int    // proposals without an answer yet
-	scans    []eventScan
-	held     []mail.Mail // entries of the log that wait for an event scan to end
-	skipped  uint64      // how often numbers of a channel were skipped
-}
-
-// attachment is the state of a channel's connection to the log.
-type attachment struct {
-	index uint32 // of the last event of its partition that its next number includes
-	state attachmentState
-}
-
-type attachmentState uint8
-
-const (
-	attached  attachmentState = 1 << iota
-	whole                     // this server has every message that the log stores
-	unsettled                 // its next number must be requested, or comes with its next message
-	alive                     // it is signed, or has had subscribers here
-)
-
-func newRemote(b *Broker, a Authority) *remote {
-	r := &remote{Authority: a, b: b, waiting: newWaiting()}
-	b.histories.short = func(channel uint32) { r.attached.At(channel).state &^= whole } // the log may have more
-	return r
-}
-
-// is reports whether a channel is in all of these states.
-func (r *remote) is(i uint32, states attachmentState) bool {
-	return r.attached.At(i).state&states == states
+	b     *Broker
+	open  int // proposals without an answer yet
+	scans []eventScan
+	held  []mail.Mail // entries of the log that wait for an event scan to end
 }
 
 // propose passes a request with its buffer to the authority.
@@ -87,7 +49,7 @@ func (b *Broker) FromLog(m *mail.Mail) {
 	case m.Kind == mail.Committed && m.Flag&mail.FlagProposed != 0:
 		r.proposed(m)
 	case m.Kind == mail.Attached:
-		r.attachAnswered(m)
+		r.b.attachments.attachAnswered(m)
 	case len(r.scans) > 0:
 		r.held = append(r.held, *m)
 		m.Buf = nil
@@ -102,52 +64,12 @@ func (r *remote) takeOrdered(m *mail.Mail) {
 		r.beginScan(m)
 		return
 	}
-	if i := r.b.channels.find(m.Cname()); i != 0 && r.waiting.hold(i, mail.Mail{Kind: mail.Committed, Msg: m.Msg, Op: m.Op, Seq: m.Seq}) {
+	if i := r.b.channels.find(m.Cname()); i != 0 && r.b.attachments.waiting.hold(i, mail.Mail{Kind: mail.Committed, Msg: m.Msg, Op: m.Op, Seq: m.Seq}) {
 		return
 	} else if i != 0 {
-		r.apply(i, m)
+		r.b.attachments.apply(i, m)
 	}
 	r.Taken(1)
-}
-
-// apply applies an entry of the log to its channel.
-func (r *remote) apply(i uint32, m *mail.Mail) {
-	switch {
-	case !r.is(i, attached):
-	case m.Op == mail.OpClear:
-		r.dropBefore(i, m.Seq)
-	case m.Msg == nil:
-	case m.Msg.Kind == msg.JoinNotice:
-		r.b.commit(i, m.Msg)
-	default:
-		r.commit(i, m.Msg)
-		r.serveReached(i, false)
-	}
-}
-
-// commit commits a message that the log has numbered, unless this server has it already.
-func (r *remote) commit(i uint32, message *msg.Message) {
-	ch := r.b.channels.At(i)
-	if message.Seq-ch.Next < 0 {
-		return
-	}
-	r.skipTo(ch, message.Seq)
-	r.attached.At(i).state &^= unsettled
-	r.b.commit(i, message)
-}
-
-// skipTo sets the next number of a channel to next if that is higher.
-func (r *remote) skipTo(ch *Channel, next int32) {
-	if next-ch.Next > 0 {
-		r.skipped++
-		ch.Next = next
-	}
-}
-
-// dropBefore drops the messages of a channel below a number.
-func (r *remote) dropBefore(i uint32, before int32) {
-	r.b.histories.dropBefore(r.b.channels.At(i), before)
-	r.attached.At(i).state |= whole
 }
 
 // proposed handles the answer to a proposal. If the message has the channel's next number, it
@@ -158,9 +80,9 @@ func (r *remote) proposed(m *mail.Mail) {
 	r.open--
 	if m.Msg != nil && m.Msg.Kind != msg.JoinNotice { // join notices are delivered only in the order of the log
 		i := b.channels.find(m.Cname())
-		if i != 0 && !r.waiting.holds(i) && r.attached.At(i).state&(attached|unsettled) == attached && m.Msg.Seq == b.channels.At(i).Next {
+		if i != 0 && !r.b.attachments.waiting.holds(i) && r.b.attachments.states.At(i).state&(attached|unsettled) == attached && m.Msg.Seq == b.channels.At(i).Next {
 			b.commit(i, m.Msg)
-			r.serveReached(i, false)
+			r.b.attachments.serveReached(i, false)
 		}
 		m.Seq = m.Msg.Seq
 	}
@@ -187,25 +109,12 @@ func (r *remote) proposed(m *mail.Mail) {
 	}
 }
 
-// detach detaches a channel whose name has been removed.
-func (r *remote) detach(i uint32) {
-	if r.waiting.answers[i] != nil || r.is(i, attached) {
-		if n := r.waiting.orphan(i); n > 0 {
-			r.Taken(n)
-		}
-		r.Detach(r.b.channels.name(r.b.channels.At(i)))
-	}
-	*r.attached.At(i) = attachment{}
+// busy reports whether there is work for the next turn. The receiver may be nil.
+func (r *remote) busy() bool {
+	return r != nil && (len(r.scans) > 0 || len(r.b.attachments.waiting.orphans) > 0)
 }
 
-// busy reports whether there is work for the next turn. The receiver may be nil.
-func (r *remote) busy() bool { return r != nil && (len(r.scans) > 0 || len(r.waiting.orphans) > 0) }
-
-// due returns how long the oldest request may still wait; below 0 if none waits. The receiver
-// may be nil.
-func (r *remote) due(now time.Time) time.Duration {
-	if r == nil {
-		return -1
-	}
-	return r.waiting.due(now, r.b.cfg.AttachTime)
+// quiet reports whether nothing but waiting requests is under way. The receiver may be nil.
+func (r *remote) quiet() bool {
+	return r == nil || r.open == 0 && len(r.scans) == 0 && len(r.held) == 0 && len(r.b.attachments.waiting.orphans) == 0
 }

@@ -68,7 +68,7 @@ func (r *remote) signed(m *mail.Mail) {
 		if m.Kind = mail.Control; b.parks(i, m) {
 			return
 		}
-		r.attached.At(i).state |= alive
+		b.attachments.states.At(i).state |= alive
 		b.control(i, m, &a)
 	}
 	b.Send(m.From, a)

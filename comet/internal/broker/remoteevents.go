@@ -5,7 +5,6 @@ import (
 
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
-	"ccomet/comet/internal/record"
 )
 
 // An event for all channels of a partition is applied to them by a scan, with a budget for each
@@ -36,15 +35,15 @@ func (r *remote) runScans() {
 		s := &r.scans[0]
 		partition := s.event.Partition()
 		for i := r.b.channels.next(&s.at, s.end, &r.b.scanLeft); i != 0; i = r.b.channels.next(&s.at, s.end, &r.b.scanLeft) {
-			if r.waiting.answers[i] == nil && !r.is(i, attached) || r.Partition(r.b.channels.name(r.b.channels.At(i))) != partition {
+			if r.b.attachments.waiting.answers[i] == nil && !r.b.attachments.is(i, attached) || r.Partition(r.b.channels.name(r.b.channels.At(i))) != partition {
 				continue
 			}
 			event := s.event
 			if event.Msg = nil; event.Kind == mail.Announced {
 				event.Msg = s.shared.Message(msg.Broadcast, r.b.channels.At(i).Next)
 			}
-			if !r.waiting.hold(i, event) {
-				r.applyEvent(i, &event)
+			if !r.b.attachments.waiting.hold(i, event) {
+				r.b.attachments.applyEvent(i, &event)
 			}
 		}
 		if s.at <= s.end {
@@ -64,30 +63,4 @@ func (r *remote) takeHeld() {
 		r.held[n].Done()
 	}
 	r.held = slices.Delete(r.held, 0, n)
-}
-
-// applyEvent applies an event to a channel, unless the channel's number includes it already.
-func (r *remote) applyEvent(i uint32, event *mail.Mail) {
-	ch, a := r.b.channels.At(i), r.attached.At(i)
-	if a.state&attached == 0 || int32(event.Index()-a.index) <= 0 {
-		return
-	}
-	a.index = event.Index()
-	switch missed := event.Flag&mail.FlagMore != 0; {
-	case event.Kind == mail.Announced && ch.Dialect != record.DialectOurs:
-	case event.Kind == mail.Announced && a.state&unsettled == 0:
-		message := event.Msg
-		if message.Seq != ch.Next { // other messages were committed while it waited
-			message = message.Shared().Message(msg.Broadcast, ch.Next)
-		}
-		r.b.commit(i, message)
-	case event.Kind == mail.Unsettled && !missed:
-		a.state |= unsettled
-	case ch.subs > 0:
-		r.attach(i, ch.Next, true) // the answer has the messages that were missed
-	default: // messages before the next one may be missing
-		r.b.histories.drop(ch)
-		a.state = a.state&^whole | unsettled
-	}
-	r.serveReached(i, event.Kind == mail.Unsettled)
 }

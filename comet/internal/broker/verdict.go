@@ -37,9 +37,9 @@ func (b *Broker) admit(m *mail.Mail, makes bool) (i uint32, code mail.Code, late
 	case code != mail.CodeOK:
 	case i != 0 && b.parks(i, m):
 		later = true
-	case byToken && (i == 0 || !b.remote.lives(i) || !b.tokens.Admits(m.Cname(), b.channels.At(i).Gen, m.Content())):
+	case byToken && (i == 0 || !b.attachments.lives(i) || !b.tokens.Admits(m.Cname(), b.channels.At(i).Gen, m.Content())):
 		code = mail.CodeNoToken
-		if i != 0 && !b.remote.lives(i) && b.channels.At(i).subs == 0 {
+		if i != 0 && !b.attachments.lives(i) && b.channels.At(i).subs == 0 {
 			b.freeChannel(i) // it was created only to ask the log, and must not remain
 		}
 	}

@@ -10,7 +10,7 @@ import (
 
 // waiting is the queue of requests that wait for a shared log. A request waits either for
 // the log's answer about its channel (answers), or until this server has read a number of the
-// channel that the client knows already (numbers). remote decides which requests wait, and
+// channel that the client knows already (numbers). attachments decides which requests wait, and
 // handles them.
 type waiting struct {
 	answers map[uint32]*wait // by channel: until the log has answered every Attach

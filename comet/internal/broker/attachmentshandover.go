@@ -34,25 +34,20 @@ type WaitingRequest struct {
 	Name, Rest                  []byte
 }
 
-// quiet reports whether nothing but waiting requests is under way. The receiver may be nil.
-func (r *remote) quiet() bool {
-	return r == nil || r.open == 0 && len(r.scans) == 0 && len(r.held) == 0 && len(r.waiting.orphans) == 0
-}
-
 // gaps returns how often numbers were skipped. The receiver may be nil.
-func (r *remote) gaps() uint64 {
-	if r == nil {
+func (t *attachments) gaps() uint64 {
+	if t == nil {
 		return 0
 	}
-	return r.skipped
+	return t.skipped
 }
 
 // subscriptions returns the subscriptions that wait for the log. The receiver may be nil.
-func (r *remote) subscriptions() (list []WaitingRequest) {
-	if r == nil {
+func (t *attachments) subscriptions() (list []WaitingRequest) {
+	if t == nil {
 		return nil
 	}
-	r.waiting.subscriptions(func(m *mail.Mail) {
+	t.waiting.subscriptions(func(m *mail.Mail) {
 		has := func(flag uint16) bool { return m.Flag&flag != 0 }
 		list = append(list, WaitingRequest{
 			Session: m.Kind == mail.ClaimSession, Loop: m.From, Conn: uint64(m.Conn), Subscriber: m.Subscriber(), Seq: m.Seq, Epoch: m.Epoch(),
@@ -64,17 +59,17 @@ func (r *remote) subscriptions() (list []WaitingRequest) {
 }
 
 // handOver writes the positions of the channels. The receiver may be nil.
-func (r *remote) handOver(to handover.Part) {
-	if r == nil {
+func (t *attachments) handOver(to handover.Part) {
+	if t == nil {
 		return
 	}
 	var batch []byte
-	for i := uint32(1); i <= r.b.channels.Used(); i++ {
-		a := *r.attached.At(i)
-		if r.waiting.holds(i) {
+	for i := uint32(1); i <= t.b.channels.Used(); i++ {
+		a := *t.states.At(i)
+		if t.waiting.holds(i) {
 			a.state |= asksAgain
 		}
-		if r.b.channels.At(i).state != channelLive || a.state&attached == 0 {
+		if t.b.channels.At(i).state != channelLive || a.state&attached == 0 {
 			continue
 		}
 		batch = binary.LittleEndian.AppendUint32(batch, i)
@@ -91,38 +86,38 @@ func (r *remote) handOver(to handover.Part) {
 
 // resumeFrom takes over the channels of another program. It returns false if they are
 // incomplete. Waiting subscriptions are handled again in the first turn.
-func (r *remote) resumeFrom(from *handover.Reader, st *Handover) bool {
-	if r == nil {
+func (t *attachments) resumeFrom(from *handover.Reader, st *Handover) bool {
+	if t == nil {
 		return true
 	}
 	for _, batch := range from.Raw(attachmentsName) {
 		for ; len(batch) >= attachmentSize; batch = batch[attachmentSize:] {
 			i := binary.LittleEndian.Uint32(batch)
 			a := attachment{binary.LittleEndian.Uint32(batch[4:]), attachmentState(batch[8])}
-			if !r.b.channels.Has(i) || r.b.channels.At(i).state != channelLive {
+			if !t.b.channels.Has(i) || t.b.channels.At(i).state != channelLive {
 				return false
 			}
-			r.resumeAttached(i, a)
+			t.resumeAttached(i, a)
 		}
 		if len(batch) > 0 {
 			return false
 		}
 	}
 	for _, w := range st.Waiting {
-		r.waiting.orphans = append(r.waiting.orphans, w.mail())
+		t.waiting.orphans = append(t.waiting.orphans, w.mail())
 	}
-	r.skipped = st.Gaps
+	t.skipped = st.Gaps
 	return true
 }
 
 // resumeAttached takes over a channel that was attached.
-func (r *remote) resumeAttached(i uint32, a attachment) {
+func (t *attachments) resumeAttached(i uint32, a attachment) {
 	again := a.state&asksAgain != 0
 	a.state &^= asksAgain
-	*r.attached.At(i) = a
-	ch := r.b.channels.At(i)
-	if r.Follow(r.b.channels.name(ch)); again {
-		r.attach(i, ch.Next, true)
+	*t.states.At(i) = a
+	ch := t.b.channels.At(i)
+	if t.log.Follow(t.b.channels.name(ch)); again {
+		t.attach(i, ch.Next, true)
 	}
 }
 
