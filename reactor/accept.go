@@ -20,6 +20,7 @@ type listener struct {
 	Listener
 	tag       uint8
 	resting   bool
+	many      bool      // more connections wait than the last event accepted
 	finishing bool      // it is closed after it has accepted the connections that are already established
 	timer     Conn      // fires at the end of a pause; allocated in advance, because no record may be free then
 	trouble   time.Time // when accepting last failed
@@ -36,6 +37,7 @@ type accepting struct {
 	reserve      int     // a spare descriptor, closed when no other is free; -1: none
 	reserveSpent bool    // the reserve was closed and is not open again yet
 	finishing    bool    // some listeners finish in the next turn
+	many         bool    // of some listener
 	whole        int64   // the last turn in which the kernel reported all events that it had
 	acceptFlags  uintptr // of accepted sockets
 }
@@ -177,9 +179,18 @@ func (a *accepting) spendReserve() {
 	a.reserve = -1
 }
 
-// accept accepts up to most connections from listener n.
+// accept accepts up to most connections from listener n, and reads them.
 func (a *accepting) accept(n, most int) {
 	defer a.giveWay(n)
+	a.acceptSome(n, most, true)
+	if ln := &a.listeners[n]; most > 1 && ln.most > 0 {
+		ln.many, a.many = true, true
+	}
+}
+
+// acceptSome accepts up to most connections from listener n. Without read, epoll reports
+// their input in a later turn.
+func (a *accepting) acceptSome(n, most int, read bool) {
 	if a.reserveSpent {
 		a.takeReserve()
 	}
@@ -204,9 +215,9 @@ func (a *accepting) accept(n, most int) {
 				}
 				continue
 			}
-			a.admit(fd, ln)
+			a.admit(fd, ln, read)
 		case unix.EAGAIN:
-			ln.most = 0
+			ln.most, ln.many = 0, false
 			return
 		case unix.EINTR, unix.ECONNABORTED, unix.EPROTO, unix.EPERM, unix.ENETDOWN, unix.EHOSTUNREACH, unix.ENETUNREACH:
 			// the error concerns only this connection, which is gone
@@ -221,20 +232,6 @@ func (a *accepting) accept(n, most int) {
 			return
 		}
 	}
-}
-
-// expected returns how many connections to accept for one event. Mostly it is one: no more
-// have come, and the call that finds none would be wasted. In a rush it is twice as many as
-// for the last event. A rush is when epoll reports the listener again as soon as it can: in
-// the same turn (catchUp), in the next one, or after the events that were queued before it.
-func (a *accepting) expected(ln *listener) int {
-	if ln.turn >= a.whole {
-		ln.most = min(max(2*ln.most, 1), acceptBudget)
-	} else {
-		ln.most = 1
-	}
-	ln.turn = a.loop.stats.turns.Load()
-	return ln.most
 }
 
 // burstPart bounds a burst: 1/burstPart of the connections of a second.
@@ -271,7 +268,7 @@ func (a *accepting) giveWay(n int) {
 }
 
 // admit makes a connection from an accepted descriptor, or refuses it.
-func (a *accepting) admit(fd int32, ln *listener) {
+func (a *accepting) admit(fd int32, ln *listener, read bool) {
 	if a.loop.cfg.Admit != nil {
 		if err := a.loop.cfg.Admit(ln.tag); err != nil {
 			a.refuse(fd, err)
@@ -292,7 +289,9 @@ func (a *accepting) admit(fd int32, ln *listener) {
 	}
 	a.loop.stats.accepted.Add(1)
 	a.loop.handler.Opened(c)
-	a.loop.readFirst(c)
+	if read {
+		a.loop.readFirst(c)
+	}
 }
 
 // readFirst reads the input that has arrived with a new connection, mostly its whole first

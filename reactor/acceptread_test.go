@@ -76,10 +76,10 @@ func TestNotReadAtAccept(t *testing.T) {
 }
 
 // A turn accepts one connection and does not ask for a second. But if each turn brings more,
-// it soon accepts as many as the bound allows.
+// it soon accepts as many as the bound allows, while the queue of the socket has room.
 func TestAcceptsInARush(t *testing.T) {
 	p := newProbe(t, Config{})
-	p.rushed(300, "")
+	p.waiting(1000, 300)
 	before := 0
 	for n, want := range []int{1, 2, 4, 8, 16, 32, 64, 64, 64, 45, 0} {
 		p.turn()

@@ -52,13 +52,18 @@ func sysQueued(fd int32, which uintptr) int {
 
 func sysSilence(fd int32) time.Duration {
 	var info unix.TCPInfo
-	size := uint32(unsafe.Sizeof(info))
-	if fault("getsockopt", fd) != 0 {
-		return 0
-	}
-	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
-	if errno != 0 {
+	if !sysTCPInfo(fd, &info) {
 		return 0
 	}
 	return time.Duration(info.Last_ack_recv) * time.Millisecond
+}
+
+// sysTCPInfo fills in what the kernel tells of a TCP socket. It reports whether it does.
+func sysTCPInfo(fd int32, info *unix.TCPInfo) bool {
+	if fault("getsockopt", fd) != 0 {
+		return false
+	}
+	size := uint32(unsafe.Sizeof(*info))
+	_, _, errno := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO, uintptr(unsafe.Pointer(info)), uintptr(unsafe.Pointer(&size)), 0)
+	return errno == 0
 }

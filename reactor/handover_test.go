@@ -269,7 +269,7 @@ var handedOver = map[string]string{
 	"in": "new", "held": "State", "heldBytes": "counted", "inputBytes": "counted", "heldFree": "made of held", "buffers": "new",
 	"readyList": "State", "readySpare": "new", "doomed": "empty: Quiet", "listeners": "given, without the timers of the old ones",
 	"reserve": "new", "reserveSpent": "new", "signals": "none: Notify is called anew", "cancels": "none: Notify is called anew",
-	"loop": "given", "finishing": "no: the listeners are open", "whole": "no: no rush has begun", "holding": "no", "untouched": "yes", "turning": "no", "anew": "no", "rehearses": "given", "rests": "State", "released": "no", "arena": "State", "acceptFlags": "cfg", "sleep": "new",
+	"loop": "given", "finishing": "no: the listeners are open", "whole": "no: no rush has begun", "many": "no: no rush has begun", "holding": "no", "untouched": "yes", "turning": "no", "anew": "no", "rehearses": "given", "rests": "State", "released": "no", "arena": "State", "acceptFlags": "cfg", "sleep": "new",
 	"stats": "State.Tally", "writes": "none: TurnEnded was called", "tally": "State.Tally",
 	"watchMu": "free", "watchers": "none: they are others'", "watchesEnded": "no", "givesWay": "no", "asleep": "no", "woken": "yes", "wakers": "none", "stopped": "no",
 }

@@ -181,6 +181,7 @@ func (l *Loop) take(events []unix.EpollEvent, polled bool) error {
 	if polled && len(events) < eventBatch {
 		l.whole = l.stats.turns.Load()
 	}
+	l.relieve(len(events) == eventBatch)
 	if l.finishing {
 		l.finishListeners()
 	}
