@@ -26,6 +26,7 @@ import (
 //	                 answers "open TOTAL" when all are back
 //	"cut"            close all, and reconnect at once; answers "open TOTAL" when all
 //	                 are back
+//	"leave"          close all, and reconnect at "return"; then answers as to "cut"
 //	"fresh"          reset latencies and silences
 //	"stats"          answers "stats JSON", a clientStats
 //
@@ -97,6 +98,7 @@ type client struct {
 	churn     float64
 	owed      float64   // connections that should have left already
 	churned   time.Time // time up to which owed is computed
+	away      bool      // no connection returns before "return"
 	returning bool      // connections leave and return, so failed connects are retried
 	tick      reactor.Conn
 	stats     clientStats
@@ -193,12 +195,14 @@ func (c *client) command(words []string) {
 		c.returning, c.tell = true, c.churn == 0
 		c.loop.SetTimer(c.tick, churnBeat)
 	case "cut":
-		c.returning, c.tell = true, true
-		c.Together = 0 // no limit
-		c.loop.SetTimer(c.tick, churnBeat)
-		for i := range c.subs {
-			c.leave(uint32(i + 1))
-		}
+		c.leaveAll()
+		c.comeBack()
+	case "leave":
+		c.away = true
+		c.leaveAll()
+	case "return":
+		c.away = false
+		c.comeBack()
 	case "fresh":
 		c.latency.Reset()
 		c.stats.Silence = 0
@@ -262,6 +266,19 @@ func (c *client) leave(i uint32) {
 	c.loop.Close(sub.conn)
 }
 
+func (c *client) leaveAll() {
+	for i := range c.subs {
+		c.leave(uint32(i + 1))
+	}
+}
+
+// comeBack makes all subscribers connect again that have left, without a limit.
+func (c *client) comeBack() {
+	c.returning, c.tell = true, true
+	c.Together = 0
+	c.loop.SetTimer(c.tick, churnBeat)
+}
+
 func (c *client) unready(sub *subscriber) {
 	sub.heard = 0
 	if sub.ready {
@@ -272,7 +289,7 @@ func (c *client) unready(sub *subscriber) {
 
 // connect starts connections, up to the limit of connecting ones.
 func (c *client) connect() {
-	for len(c.todo) > 0 && (c.Together == 0 || c.under < c.Together) {
+	for len(c.todo) > 0 && !c.away && (c.Together == 0 || c.under < c.Together) {
 		i := c.todo[0]
 		c.todo = c.todo[1:]
 		sub := &c.subs[i-1]

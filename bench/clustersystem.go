@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"ccomet/bench/proc"
@@ -227,10 +226,9 @@ func (s *system) comeBack() (time.Duration, error) {
 	if err := s.arrived(s.subscribers); err != nil {
 		return 0, err
 	}
-	// The server is stopped first (SIGSTOP), so that all subscribers have left before it ends: a
-	// subscriber whose server ends earlier does not reconnect.
-	_ = syscall.Kill(-int(at.Process), syscall.SIGSTOP)
-	if err := s.subscribers.tell("cut"); err != nil {
+	// All leave before the server ends, and none connects before it listens again. While no server accepts,
+	// the kernel drops handshakes, and repeats them after seconds: that time would be measured.
+	if err := s.subscribers.tell("leave"); err != nil {
 		return 0, err
 	}
 	if _, _, err := s.subscribers.stats(s.ctx); err != nil { // all subscribers have executed the command
@@ -241,6 +239,9 @@ func (s *system) comeBack() (time.Duration, error) {
 		return 0, err
 	}
 	began := time.Now()
+	if err := s.subscribers.tell("return"); err != nil {
+		return 0, err
+	}
 	if err := s.subscribers.back(s.ctx); err != nil {
 		return 0, err
 	}
