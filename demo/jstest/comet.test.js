@@ -464,6 +464,34 @@ test("names that the server would refuse are refused here", async (t) => {
   comet.close();
 });
 
+test("an option that is wrong is thrown before anything is begun; one that does not exist is told", async (t) => {
+  const { net, b } = await visit(t);
+  const tab = b.tab(["comet.js"]), errors = [];
+  for (const [options, message] of [
+    [{ url: 7 }, /url is 7: want a URL/],
+    [{ url: "http://a:b:c/" }, /url is http:..a:b:c.: want a URL/],
+    [{ publishURL: "http://:80:" }, /publishURL is http:..:80:: want a URL/],
+    [{ channels: 7 }, /channels is 7: want names/],
+    [{ channels: ["a", ""] }, /a channel's name has 0 bytes/],
+    [{ channels: ["a", "\ud800"] }, /a channel's name is not text/],
+    [{ channels: { a: "newest" } }, /the number to begin with is newest: want a whole number/],
+    [{ channels: { a: 1.5 } }, /the number to begin with is 1.5/],
+    [{ channels: ["a"], token: 7 }, /token is 7: want a string, an object or a function/],
+    [{ channels: ["a"], resume: "tab" }, /resume is tab: want true, false or "browser"/],
+    [{ channels: ["a"], firstDelay: 0 }, /firstDelay is 0: want milliseconds/],
+    [{ channels: ["a"], longestDelay: "soon" }, /longestDelay is soon: want milliseconds/],
+    [{ channels: ["a"], onmessage: "console.log" }, /onmessage is console.log: want a function/],
+  ]) {
+    assert.throws(() => new tab.Comet({ share: false, ...options }), message);
+  }
+  const comet = new tab.Comet({ onMessage() {}, channel: "a", onerror: (e) => errors.push(e.message) });
+  assert.deepEqual(errors, ["Comet: there is no option onMessage", "Comet: there is no option channel"]);
+  assert.throws(() => comet.subscribe("a", "x"), /the number to begin with is x/);
+  comet.subscribe("a", "1");
+  comet.close();
+  assert.deepEqual(net.requests, []);
+});
+
 test("more channels than a connection takes: the others go on", async (t) => {
   const { server, b } = await visit(t);
   const channels = {};

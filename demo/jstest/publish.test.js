@@ -325,6 +325,23 @@ test("a page that closes: what is under way is settled", async (t) => {
   await refused(waits, "offline", /closed/);
 });
 
+test("a publishURL that takes no request, a token that does not come, a page that is put away: it is said", async (t) => {
+  const { open } = await visit(t);
+  const clock = new Clock(), options = { channels: { a: 1 }, transport: "sse" };
+  const w = open({ ...options, publishURL: "mailto:me@example.com" });
+  await refused(w.comet.publish("a", "x"), "unable", /publishURL is mailto:me@example.com/);
+  await w.is("open");
+  await refused(w.comet.publish("a", "x"), "unable", /publishURL is mailto:me@example.com/);
+  const waits = open({ ...options, clock, token: () => new Promise(() => {}) });
+  const sent = waits.comet.publish("a", "x");
+  clock.advance(90000);
+  await refused(sent, "offline", /the token of the channel has not come/);
+  const away = open({ channels: { b: 1 } });
+  await away.is("open");
+  away.tab.dispatch("pagehide");
+  await refused(away.comet.publish("b", "x"), "offline", /put away/);
+});
+
 test("a page that may have no locks publishes on a connection of its own", async (t) => {
   const { net, open } = await visit(t);
   const navigator = { onLine: true, locks: { request: () => Promise.reject(new Error("not in a sandbox")) } };

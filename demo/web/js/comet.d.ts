@@ -5,6 +5,7 @@ export = Comet;
 export as namespace Comet;
 
 declare class Comet {
+  /** @throws TypeError or RangeError if an option is wrong. */
   constructor(options?: Comet.Options);
 
   /** How the whole is. */
@@ -17,7 +18,8 @@ declare class Comet {
   /**
    * Adds a channel, or begins anew with one that was denied or closed. seq is the number of the first message
    * wanted: 0, the default, is the newest, 1 all that is kept.
-   * @throws RangeError if the name is empty, longer than 255 bytes, or has control characters.
+   * @throws RangeError if the name is empty, longer than 255 bytes, no text, or has control characters, and if seq is no
+   * whole number of 32 bits.
    */
   subscribe(channel: string, seq?: number): void;
   /**
@@ -51,7 +53,7 @@ declare namespace Comet {
 
   interface PublishError extends Error {
     /**
-     * A status of the server's or of publishURL's, such as "403"; or "offline": it was not sent; "unable": the transport
+     * A status of the server's or of publishURL's, such as "403"; or "offline": it was not sent, for want of a connection or of the channel's token; "unable": the transport
      * in use cannot, and there is no publishURL; "unknown": it was sent, and for 90 seconds no answer could be had.
      */
     type: string;

@@ -28,6 +28,8 @@
 //   firstDelay, longestDelay  of trying again, in milliseconds: 500, 30000.
 //   clock      instead of Comet.clock, for tests.
 //
+// An option that is wrong is thrown by the constructor; one that does not exist is told to onerror.
+//
 // Call-backs, none of which is called after close():
 //
 //   onmessage(m)              m: { channel, seq, content, type }; type is "data" or "broadcast".
@@ -52,8 +54,8 @@
 // which is rejected with an Error that has a type:
 //
 //   "403", "429", "400", …  the server's, or that of publishURL; the message says why
-//   offline      there was no connection, and it was not sent
-//   unable       what is connected cannot publish (an event stream, for example), and there is no publishURL
+//   offline      there was no connection, or for 90 seconds no token of the channel, and it was not sent
+//   unable       what is connected cannot publish (an event stream, for example), and there is no publishURL that can
 //   unknown      it was sent, and for 90 seconds no answer could be had: it is published, or it is not
 //
 // While it connects, or waits for the token of a channel that is subscribed to, it waits. Where the connection ends before the answer, it is sent again on the next one, with a
@@ -1119,6 +1121,7 @@
 
   // publish has the leader publish. If that ends before it has, another does.
   Tabs.prototype.publish = function (what, done) {
+    if (this.closed) return done({ type: "offline", content: "the page is put away" });
     var request = { kind: "publish", n: ++this.last, name: what.name, content: what.content, key: what.key, until: 0 };
     this.unpublished[request.n] = { request: request, done: done };
     this.request(request);
@@ -1264,10 +1267,7 @@
     this.options = { url: "/", channels: [], transport: "auto", share: true, resume: true, firstDelay: 500, longestDelay: 30000 };
     for (name in given) if (given[name] !== undefined) this.options[name] = given[name];
     options = this.options;
-    if (!/^(auto|ws|sse|poll|jsonp)$/.test(options.transport)) {
-      throw new TypeError("Comet: transport is " + options.transport + ": want auto, ws, sse, poll or jsonp");
-    }
-    if (root.URL && root.location) options.url = new root.URL(options.url, root.location.href).href;
+    check(options);
     if (options.url.slice(-1) !== "/") options.url += "/";
     this.clock = options.clock || Comet.clock;
     this.readers = Object.create(null); // by channel
@@ -1286,9 +1286,40 @@
     this.on("pageshow", function (event) {
       if (event.persisted) self.start();
     });
-    if (typeof options.channels === "string") options.channels = [options.channels];
+    for (name in given) if (!known.test(name)) this.fault(new TypeError("Comet: there is no option " + name));
     if (Array.isArray(options.channels)) options.channels.forEach(function (c) { self.subscribe(c, 0); });
     else for (name in options.channels) this.subscribe(name, options.channels[name]);
+  }
+
+  var known = /^(url|channels|token|transport|share|resume|credentials|publishURL|firstDelay|longestDelay|clock|on(message|lost|state|channel|error))$/;
+
+  // check throws what is wrong with the options, before anything is begun, and makes their URLs absolute.
+  function check(options) {
+    function want(name, right, what) {
+      if (!right) throw new TypeError("Comet: " + name + " is " + options[name] + ": want " + what);
+    }
+    function absolute(name) {
+      want(name, typeof options[name] === "string", "a URL");
+      if (!root.URL || !root.location) return;
+      try {
+        options[name] = new root.URL(options[name], root.location.href).href;
+      } catch (e) {
+        want(name, false, "a URL");
+      }
+    }
+    want("transport", /^(auto|ws|sse|poll|jsonp)$/.test(options.transport), "auto, ws, sse, poll or jsonp");
+    want("resume", /^(true|false|browser)$/.test(options.resume), "true, false or \"browser\"");
+    want("token", /^(undefined|string|object|function)$/.test(typeof options.token), "a string, an object or a function");
+    ["firstDelay", "longestDelay"].forEach(function (name) { want(name, options[name] > 0 && options[name] < 2147483648, "milliseconds, more than 0"); });
+    ["onmessage", "onlost", "onstate", "onchannel", "onerror"].forEach(function (name) {
+      want(name, !options[name] || typeof options[name] === "function", "a function");
+    });
+    absolute("url");
+    if (options.publishURL) absolute("publishURL");
+    if (typeof options.channels === "string") options.channels = [options.channels];
+    want("channels", !options.channels || typeof options.channels === "object", "names, or names with numbers");
+    if (Array.isArray(options.channels)) options.channels.forEach(checkName);
+    else for (var name in options.channels) checkName(name), checkSeq(options.channels[name]);
   }
 
   // Comet.clock is where time comes from, in milliseconds, and chance.
@@ -1356,15 +1387,26 @@
   // checkName throws what is wrong with a name: one that the server refuses would take the other channels along.
   function checkName(name) {
     if (typeof name !== "string" && typeof name !== "number") throw new TypeError("Comet: a channel's name is a " + typeof name + ": want a string");
-    var bytes = encodeURIComponent(name).replace(/%../g, "x").length;
+    var bytes;
+    try {
+      bytes = encodeURIComponent(name).replace(/%../g, "x").length;
+    } catch (e) { // half of a surrogate pair is no character
+      throw new RangeError("Comet: a channel's name is not text: " + e.message);
+    }
     if (bytes < 1 || bytes > 255) throw new RangeError("Comet: a channel's name has " + bytes + " bytes: want 1 to 255");
     if (/[\x00-\x1f\x7f]/.test(name)) throw new RangeError("Comet: a channel's name has control characters");
+  }
+
+  function checkSeq(seq) {
+    if (seq === undefined || seq === null || (Number(seq) | 0) === Number(seq)) return;
+    throw new RangeError("Comet: the number to begin with is " + seq + ": want a whole number of 32 bits");
   }
 
   // subscribe adds a channel, or begins anew with one that was denied or closed.
   Comet.prototype.subscribe = function (name, seq) {
     var r = this.readers[name];
     checkName(name);
+    checkSeq(seq);
     if (this.closed || r && r.state !== "denied" && r.state !== "closed") return;
     if (r) this.clock.clearTimeout(r.timer);
     r = this.readers[name] = {
@@ -1413,12 +1455,17 @@
         else end(problem, seq);
       }
       function send() {
+        self.clock.clearTimeout(timer);
         if (self.closed) done({ type: "offline", content: "the page has closed it" });
         else self.hub.publish({ name: String(name), content: content, key: self.keys + "-" + ++self.keyed }, done);
       }
-      var r = self.readers[name];
-      if (r && !r.ready && !self.closed && r.state !== "denied" && r.state !== "closed") r.waiting.push(send); // it may be the token that lets publish
-      else send();
+      var r = self.readers[name], timer = null;
+      if (!r || r.ready || self.closed || r.state === "denied" || r.state === "closed") return send();
+      r.waiting.push(send); // it may be the token that lets publish
+      timer = self.clock.setTimeout(function () {
+        r.waiting.splice(r.waiting.indexOf(send), 1);
+        done({ type: "offline", content: "the token of the channel has not come" });
+      }, keyTime);
     });
   };
 
@@ -1441,11 +1488,16 @@
       if (ok) done(null, typeof said.seq === "number" ? said.seq : null);
       else done({ type: xhr.status ? String(xhr.status) : "unknown", content: said.content || "status " + xhr.status });
     };
-    xhr.open("POST", options.publishURL, true);
-    xhr.timeout = 30000;
-    xhr.withCredentials = options.credentials === true;
-    xhr.setRequestHeader("Content-Type", "application/x-www-form-urlencoded");
-    xhr.send(form);
+    try {
+      xhr.open("POST", options.publishURL, true);
+      xhr.timeout = 30000;
+      xhr.withCredentials = options.credentials === true;
+      xhr.setRequestHeader("Content-Type", "application/x-www-form-urlencoded");
+      xhr.send(form);
+    } catch (e) { // it is no URL, or not for a request
+      xhr.onreadystatechange = null;
+      done({ type: "unable", content: "publishURL is " + options.publishURL + ": " + e.message });
+    }
   }
 
   Comet.prototype.next = function (name) {
@@ -1472,8 +1524,9 @@
     function give(token) {
       if (given || self.readers[r.name] !== r) return;
       given = true;
+      token = token ? String(token) : "";
       if (r.refused && token === r.token) return self.settle(r, "denied", r.refused);
-      r.token = token || "";
+      r.token = token;
       r.ready = true;
       self.want(r);
       self.release(r);
