@@ -168,7 +168,7 @@ type Config struct {
 	// it get 429; pings and pongs beyond it close the WebSocket with 1008. Default 100;
 	// negative: no bound.
 	WSRate int
-	// WSMaxChannels bounds the channels of a WebSocket: a further sub gets 429. Default 64, at
+	// WSMaxChannels bounds the channels of a WebSocket: a further one gets 429. Default 64, at
 	// most 1024.
 	WSMaxChannels int
 

@@ -153,6 +153,26 @@ func TestWebSocketJoinRefused(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
+// The channels of the upgrade request count, too: those beyond the limit are refused, and the others are
+// joined.
+func TestWebSocketJoinsTooMany(t *testing.T) {
+	for _, loops := range []int{1, 3} {
+		st := newStage(t, Config{Loops: loops, WSMaxChannels: 2})
+		st.admin(0, three[0])
+		p := st.websocket(0, "/ws?cname=a&seq=1&cname=b&seq=1&cname=c&seq=1&cname=a&cname=d")
+		tooMany := `{"type":"429","cname":"%s","seq":0,"content":"too many channels on this connection: ws-max-channels is 2"}`
+		p.expect(fmt.Sprintf(tooMany, "c"), fmt.Sprintf(tooMany, "d"), object("data", 1, "x1"))
+		st.admin(0, "/push?cname=b&content=b1")
+		p.expect(objectOf("b", "data", 1, "b1"))
+		if f := st.figures(); f.Subscribers != 2 || f.Refused != 2 {
+			t.Errorf("%d subscribers, %d refused", f.Subscribers, f.Refused)
+		}
+		p.ask(`{"op":"unsub","cname":"a"}`, `{"type":"ok","cname":"a"}`)
+		p.ask(`{"op":"sub","cname":"c"}`, `{"type":"ok","cname":"c","seq":1}`)
+		check(t, st.srv, true, "")
+	}
+}
+
 // Which clients may publish, and what.
 func TestWebSocketPublishes(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, WSPublish: true, CORSOrigins: []string{"*", "https://named"}, MaxMessage: 20, PublishRatePerChannel: 2, MaxChannels: 1})

@@ -5,8 +5,12 @@
 //		if err != nil {
 //			return err // permanent: temporary errors are retried
 //		}
-//		fmt.Println(event.Channel, event.Seq, event.Content)
+//		if event.Kind == client.Data {
+//			fmt.Println(event.Channel, event.Seq, event.Content)
+//		}
 //	}
+//
+// Other kinds of events tell that messages are lost, or that a channel is closed or refused.
 //
 // The types to know:
 //

@@ -35,7 +35,7 @@ func (r *receiver) events(ctx context.Context, cancel context.CancelCauseFunc) e
 	for {
 		data, err := stream.next()
 		if err == io.EOF {
-			return io.ErrUnexpectedEOF // the server has ended the stream, and expects a reconnect
+			return errEnded // and the server expects a reconnect
 		}
 		if err != nil {
 			return because(ctx, err)

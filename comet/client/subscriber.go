@@ -88,6 +88,7 @@ const MaxChannels = 64
 var (
 	errLeft    = errors.New("the loop was left")
 	errNoWay   = errors.New("the way to the server takes no WebSocket")
+	errEnded   = errors.New("the connection has ended")
 	errSilence = errors.New("nothing has come for too long")
 	errAgain   = errors.New("channels that were refused for now are requested again")
 )

@@ -147,8 +147,12 @@ func (r *receiver) tlsConfig() *tls.Config {
 	return nil
 }
 
-// silent replaces the error of a read that has timed out.
+// silent replaces the errors of a read that say little: it has timed out, or the connection has
+// ended.
 func silent(err error) error {
+	if err == io.EOF {
+		return errEnded
+	}
 	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
 		return errSilence
 	}

@@ -5,6 +5,8 @@ import (
 
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/limit"
+	"ccomet/comet/internal/msg"
 	"ccomet/httplite"
 	"ccomet/httplite/websocket"
 )
@@ -48,11 +50,13 @@ func (w *Web) upgrade(x *exchange) {
 	if w.site.Publishers != nil {
 		*w.sockets.clients.At(x.conn.Index()) = w.clients.of(x)
 	}
-	if !w.hub.Enter(x.conn, nil, sub, topics) {
+	most := min(len(topics), w.cfg.WSMaxChannels)
+	if !w.hub.Enter(x.conn, nil, sub, topics[:most]) {
 		w.Refuse(x.conn, hub.ErrNoMemory)
 		return
 	}
 	w.Scratch = httplite.EndHeaders(h.AppendResponse(w.Scratch[:0]))
+	w.Scratch = w.sockets.appendTooMany(w.Scratch, topics[most:])
 	_ = w.loop.Write(x.conn, w.Scratch) // if the connection is lost, Closed is called
 }
 
@@ -74,6 +78,18 @@ func (x *exchange) socketTopics() ([]hub.Topic, error) {
 		return nil, nil
 	}
 	return x.topicArgs()
+}
+
+// appendTooMany appends a refusal for each channel that the upgrade request names beyond
+// ws-max-channels.
+func (k *sockets) appendTooMany(dst []byte, topics []hub.Topic) []byte {
+	for n := range topics {
+		k.totals.Refused.Add(1)
+		k.totals.HitLimit(limit.WSMaxChannels, k.cfg.WSMaxChannels, k.loop.Now())
+		k.Object = msg.AppendObject(k.Object[:0], msg.Error429, topics[n].Cname, 0, k.cfg.tooManyTopics())
+		dst = websocket.AppendFrame(dst, websocket.Text, k.Object)
+	}
+	return dst
 }
 
 // judgePage reports whether a browser's page may open a WebSocket, and whether it may publish
