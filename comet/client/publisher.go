@@ -27,8 +27,9 @@ type Publisher struct {
 	Client *http.Client
 	// Header is sent with each request. Default none.
 	Header http.Header
-	// MaxBytes and MaxMessages bound a request; the server accepts up to --max-batch and
-	// --max-batch-messages. Default 512 KiB and 1,000. A single message may be larger.
+	// MaxBytes and MaxMessages bound a request. Default 512 KiB and 1,000. A single message may be
+	// larger. If the server or a proxy accepts less (--max-batch, --max-batch-messages), requests
+	// become smaller by themselves.
 	MaxBytes, MaxMessages int
 	// Keep is how long a message is retried. Its key makes sure that it is not published twice;
 	// the server remembers keys for two minutes. Default and maximum 90 s.
@@ -44,6 +45,7 @@ type Publisher struct {
 	mutex   sync.Mutex
 	queue   []*pending
 	running bool
+	fits    int    // how many messages fit into a request, after one was too large; 0: not known
 	keys    string // prefix of its keys
 	number  uint64
 }
@@ -174,6 +176,9 @@ func (p *Publisher) take() (batch []*pending) {
 	}
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
+	if p.fits > 0 {
+		most = min(most, p.fits)
+	}
 	size := 0
 	for n, one := range p.queue {
 		if size += len(one.text); n > 0 && size > bytes || n == most {
@@ -264,13 +269,25 @@ func (p *Publisher) request(batch []*pending) (again []*pending, told time.Durat
 	if !strings.HasPrefix(resp.Header.Get("Content-Type"), "application/x-ndjson") {
 		line, _, _ := strings.Cut(strings.TrimSpace(string(text[:min(len(text), 500)])), "\n")
 		err = &StatusError{resp.StatusCode, line}
-		if passes(resp.StatusCode) {
+		if passes(resp.StatusCode) || resp.StatusCode == 413 && p.smaller(len(batch)) {
 			return batch, retryAfter(resp.Header), err
 		}
 		return nil, 0, settleAll(batch, err)
 	}
 	again, err = settleEach(batch, text)
 	return again, retryAfter(resp.Header), err
+}
+
+// smaller makes requests smaller than one of that many messages, which was too large; false: that is
+// not possible.
+func (p *Publisher) smaller(messages int) bool {
+	if messages == 1 {
+		return false
+	}
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.fits = messages / 2
+	return true
 }
 
 // passes reports whether a status is temporary, so that a retry may succeed.

@@ -186,6 +186,40 @@ func TestPublisherIsLate(t *testing.T) {
 	}
 }
 
+// If the server accepts smaller requests than the publisher makes, these become smaller, and all messages
+// are published in their order. Only a message that is too large by itself fails.
+func TestPublisherMakesSmallerRequests(t *testing.T) {
+	for _, cfg := range []comet.Config{{MaxBatchMessages: 7}, {MaxBatch: 2000, MaxMessage: 1000}} {
+		s := newServer(t, cfg)
+		var messages []Message
+		for n := range 100 {
+			messages = append(messages, Message{"a", fmt.Sprint(n, strings.Repeat("x", n%200))})
+		}
+		p, tries := Publisher{URL: s.pub.URL, MinWait: time.Millisecond}, 0
+		p.Retrying = func(err error, _ time.Duration) {
+			if tries++; !strings.Contains(err.Error(), "413") {
+				t.Error(err)
+			}
+		}
+		results, err := p.PublishAll(t.Context(), messages...)
+		if err != nil || tries == 0 || tries > 8 {
+			t.Fatal(err, tries)
+		}
+		for n, r := range results {
+			if r.Seq != int32(n+1) || r.Err != nil {
+				t.Fatalf("message %d: %+v", n, r)
+			}
+		}
+		_, err = p.Publish(t.Context(), "a", strings.Repeat("x", 100_000))
+		if bad, ok := errors.AsType[*StatusError](err); !ok || bad.Status != 413 {
+			t.Errorf("too large a message: %v", err)
+		}
+		if p.fits < 5 {
+			t.Errorf("then a request has only %d messages", p.fits)
+		}
+	}
+}
+
 // An invalid URL is reported at once, because no retry can succeed.
 func TestPublisherURL(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:8000", "ws://127.0.0.1:8000", "http://", "http://a b", ""} {
