@@ -96,6 +96,7 @@ bench-results: ## Put the results of "make bench" into bench/RESULTS.md and benc
 	rm -f bench/results/*
 	cp $(OUT)/*.json bench/results/
 	bin/ccomet-bench report --svg bench/results --update bench/RESULTS.md bench/results/*.json
+	cd bench && for plot in results/*.svg; do grep -qF "($$plot)" RESULTS.md || rm $$plot; done # the document does not show all
 
 bench-churn: build ## Measure memory while connections come and go, for 10 minutes
 	@mkdir -p $(OUT)

@@ -135,6 +135,21 @@ func TestDocumentsLinks(t *testing.T) {
 	}
 }
 
+// TestDocumentsPlots: the document about the measurements shows each saved plot.
+func TestDocumentsPlots(t *testing.T) {
+	t.Parallel()
+	results := documents(t)["bench/RESULTS.md"].prose
+	plots, err := filepath.Glob(filepath.Join(root, "bench/results/*.svg"))
+	if err != nil || len(plots) == 0 {
+		t.Fatalf("no plots in bench/results: %v", err)
+	}
+	for _, plot := range plots {
+		if name := "results/" + filepath.Base(plot); !strings.Contains(results, "]("+name+")") {
+			t.Errorf("bench/RESULTS.md does not show %s", name)
+		}
+	}
+}
+
 // TestDocumentsFiles: each file or folder named in a document exists, and the map of the code
 // names every folder with code.
 func TestDocumentsFiles(t *testing.T) {
