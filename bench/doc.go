@@ -3,10 +3,10 @@
 // connections come and go or all return at once.
 //
 // The measurements are methods of Options: Hold, Fanout, Channels, Latency, Storm, Upgrade,
-// Compare of several servers, and the smaller Batches, Echo, Idle and Calls. Most return a
-// result.Result, from which the report package makes tables and plots. Soak measures
-// nothing: it exposes this server to all kinds of events, and judges the outcome
-// (soakjudge.go).
+// Siege, Stuck, Compare of several servers, Cluster of servers that share a Redis, and the
+// smaller Batches, Echo, Idle and Calls. Most return a result.Result, from which the report
+// package makes tables and plots. Soak and SoakCluster measure nothing: they expose this server
+// to all kinds of events, and judge the outcome (soakjudge.go, soakclusterjudge.go).
 //
 // Everything uses real sockets between processes, each with its own file descriptors: the
 // server, which is started or already running (server.go); the client processes
