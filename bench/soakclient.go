@@ -22,14 +22,14 @@ type soakClient struct {
 	lastID    []byte // of server-sent events
 	eventID   []byte // of the current event
 
-	conn    reactor.Conn // 0: none
-	due     time.Time    // when it reconnects
-	headed  bool
-	body    httplite.Body
-	closes  bool
-	sent    bool   // the server has told an event stream to reconnect later
-	carry   []byte // the beginning of a line
-	leaving bool   // closed by this side
+	conn     reactor.Conn // 0: none
+	due      time.Time    // when it reconnects
+	headRead bool
+	body     httplite.Body
+	closes   bool
+	sent     bool   // the server has told an event stream to reconnect later
+	carry    []byte // the beginning of a line
+	leaving  bool   // closed by this side
 	soakReading
 
 	askedBefore, askedAt time.Time // times of its last two requests on this connection; zero: none
@@ -53,7 +53,7 @@ const slowBuffer = 16 << 10
 
 // ask sends a client's request.
 func (c *soakCrowd) ask(sub *soakClient) {
-	sub.headed, sub.sent, sub.asked = false, false, sub.doubtful
+	sub.headRead, sub.sent, sub.asked = false, false, sub.doubtful
 	for i := range sub.wants {
 		w := &sub.wants[i]
 		w.asked, w.fresh = c.judge.channels[w.channel].top, true
@@ -73,7 +73,7 @@ func (c *soakCrowd) name(channel uint32) string { return c.judge.channels[channe
 func (c *soakCrowd) hear(sub *soakClient, p []byte) int {
 	used := 0
 	for {
-		if !sub.headed {
+		if !sub.headRead {
 			n, ok := c.hearHead(sub, p[used:])
 			if n == 0 {
 				return choose(ok, used, len(p))
@@ -131,7 +131,7 @@ func (c *soakCrowd) hearHead(sub *soakClient, p []byte) (n int, ok bool) {
 	if sub.asked {
 		sub.doubtful, sub.asked = false, false
 	}
-	sub.headed, sub.carry = true, sub.carry[:0]
+	sub.headRead, sub.carry = true, sub.carry[:0]
 	sub.body = c.head.Framing(httplite.GET)
 	sub.closes = sub.old || !c.head.KeepAlive() || sub.body.UntilClose()
 	return n, true
@@ -313,7 +313,7 @@ func (c *soakCrowd) cut(sub *soakClient, now time.Time, why error) {
 	case sub.mayBeCut(now), sub.idled():
 		c.cuts++
 	default:
-		c.faults.dropped("a %s client's connection was cut (answered %v, not read for %v): %v", sub, sub.headed, sub.unread(now), why)
+		c.faults.dropped("a %s client's connection was cut (answered %v, not read for %v): %v", sub, sub.headRead, sub.unread(now), why)
 	}
 }
 
@@ -322,7 +322,7 @@ func (sub *soakClient) closed(due time.Time) {
 	if !sub.leaving {
 		sub.due = due
 	}
-	sub.conn, sub.leaving, sub.headed, sub.soakReading = 0, false, false, soakReading{}
+	sub.conn, sub.leaving, sub.headRead, sub.soakReading = 0, false, false, soakReading{}
 	sub.carry, sub.eventID, sub.askedBefore, sub.askedAt = nil, sub.eventID[:0], time.Time{}, time.Time{}
 }
 

@@ -32,12 +32,12 @@ type soakCrowd struct {
 	idle         []uint32 // attackers without a connection
 	waits        []soakOrder
 
-	format format
-	rate   float64 // publishes a second, except during a calm
-	owed   float64
-	beaten time.Time
-	beat   time.Time // time of the last beat
-	number uint32    // of the last publish
+	format   format
+	rate     float64 // publishes a second, except during a calm
+	owed     float64
+	lastBeat time.Time
+	beat     time.Time // time of the last beat
+	number   uint32    // of the last publish
 
 	head httplite.Response
 	out  []byte
@@ -128,7 +128,7 @@ func (c *soakCrowd) Closed(conn reactor.Conn, err error) {
 		}
 		c.clients[i].closed(c.soon(time.Second))
 	case rolePublisher:
-		c.gone(&c.publishers[i&^roleMask])
+		c.publisherClosed(&c.publishers[i&^roleMask])
 	default:
 		c.attackers[i&^roleMask] = soakAttacker{}
 		c.idle = append(c.idle, i&^roleMask)

@@ -104,7 +104,7 @@ func (c *soakCrowd) obey(o soakOrder) {
 			c.loop.Close(c.publishers[i].conn)
 		}
 	case orderGo:
-		c.calm, c.beaten = false, c.loop.Now()
+		c.calm, c.lastBeat = false, c.loop.Now()
 	case orderCounts:
 		c.kept = c.judge.kept()
 		*o.tell = c.soakCounts
@@ -141,7 +141,7 @@ func (c *soakCrowd) missing(next []int32) string {
 				continue
 			}
 			if n++; n <= 5 {
-				fmt.Fprintf(&b, "; a %s client of %s wants %d of %d (connected %v, answered %v)", sub, c.name(w.channel), w.next, next[w.channel], sub.conn != 0, sub.headed)
+				fmt.Fprintf(&b, "; a %s client of %s wants %d of %d (connected %v, answered %v)", sub, c.name(w.channel), w.next, next[w.channel], sub.conn != 0, sub.headRead)
 			}
 		}
 	}

@@ -13,21 +13,21 @@ import (
 // soakPublisher is a connection that publishes. Requests are pipelined. Each answer contains
 // the message's number.
 type soakPublisher struct {
-	index  uint32
-	conn   reactor.Conn // 0: none
-	under  []soakPublish
-	last   map[uint32]int32 // by channel: the highest number in an answer
-	headed bool
-	status int
-	body   httplite.Body
-	text   []byte // of the current answer
+	index    uint32
+	conn     reactor.Conn // 0: none
+	inFlight []soakPublish
+	last     map[uint32]int32 // by channel: the highest number in an answer
+	headRead bool
+	status   int
+	body     httplite.Body
+	text     []byte // of the current answer
 
 	doubtful int // after a pause in reading: answers until it is certain that the server has not cut it; 0: it is certain
 }
 
 // soakPublish is an unanswered publish.
 type soakPublish struct {
-	what    soakWhat
+	kind    publishKind
 	channel uint32
 	key     uint64
 	after   int32 // a number that had been given before the request
@@ -35,17 +35,17 @@ type soakPublish struct {
 	batch   []soakPublish
 }
 
-type soakWhat uint8
+type publishKind uint8
 
 const (
-	whatPush soakWhat = iota
-	whatBroadcast
-	whatClear
-	whatBatch
+	publishPush publishKind = iota
+	publishBroadcast
+	publishClear
+	publishBatch
 )
 
-// batched is the largest number of messages in a batch.
-const batched = 40
+// maxBatched is the largest number of messages in a batch.
+const maxBatched = 40
 
 const (
 	// maxSoakMessage is the server's --max-message.
@@ -53,21 +53,21 @@ const (
 	// busyMessage is the usual limit of messages to busy channels: each of many subscribers
 	// receives them.
 	busyMessage = 2 << 10
-	// pipelined is the most unanswered requests on a publisher's connection.
-	pipelined = 128
+	// maxPipelined is the most unanswered requests on a publisher's connection.
+	maxPipelined = 128
 )
 
 // publish publishes at the steady rate.
 func (c *soakCrowd) publish(now time.Time) {
 	if c.calm || !c.life.up {
-		c.beaten = now
+		c.lastBeat = now
 		return
 	}
-	c.owed += c.rate * min(now.Sub(c.beaten).Seconds(), 1)
-	c.beaten = now
+	c.owed += c.rate * min(now.Sub(c.lastBeat).Seconds(), 1)
+	c.lastBeat = now
 	for ; c.owed >= 1; c.owed-- {
-		if c.random.IntN(batched) == 0 { // half as many in batches as alone
-			c.publishBatch(1 + c.random.IntN(batched))
+		if c.random.IntN(maxBatched) == 0 { // half as many in batches as alone
+			c.publishBatch(1 + c.random.IntN(maxBatched))
 			continue
 		}
 		channel := c.anyChannel()
@@ -126,19 +126,19 @@ func (c *soakCrowd) publishTo(channel uint32, size int, post bool) {
 	content := c.content(channel, size)
 	key := c.judge.key(content, false)
 	c.judge.publishing(channel, key)
-	c.request(soakPublish{what: whatPush, channel: channel, key: key, after: c.judge.channels[channel].top, size: len(content)}, appendPublish(nil, c.name(channel), content, post || size > busyMessage))
+	c.request(soakPublish{kind: publishPush, channel: channel, key: key, after: c.judge.channels[channel].top, size: len(content)}, appendPublish(nil, c.name(channel), content, post || size > busyMessage))
 }
 
 // publishBatch publishes several messages in one request.
 func (c *soakCrowd) publishBatch(messages int) {
-	p := soakPublish{what: whatBatch}
+	p := soakPublish{kind: publishBatch}
 	var body []byte
 	for range messages {
 		channel := c.anyChannel()
 		content := c.content(channel, min(c.anySize(channel), busyMessage))
 		key := c.judge.key(content, false)
 		c.judge.publishing(channel, key)
-		p.batch = append(p.batch, soakPublish{what: whatPush, channel: channel, key: key, after: c.judge.channels[channel].top, size: len(content)})
+		p.batch = append(p.batch, soakPublish{kind: publishPush, channel: channel, key: key, after: c.judge.channels[channel].top, size: len(content)})
 		body = appendElement(body, c.name(channel), content)
 	}
 	c.request(p, appendBatch(nil, body))
@@ -151,21 +151,21 @@ func (c *soakCrowd) broadcast() {
 	for i := range c.judge.channels {
 		c.judge.publishing(uint32(i), key)
 	}
-	c.request(soakPublish{what: whatBroadcast, key: key, size: len(content)}, appendPublish(nil, "", content, false))
+	c.request(soakPublish{kind: publishBroadcast, key: key, size: len(content)}, appendPublish(nil, "", content, false))
 }
 
 // clearChannel clears a channel.
 func (c *soakCrowd) clearChannel(channel uint32) {
 	c.judge.clearing(channel)
 	path := appendPublish(nil, c.name(channel), nil, false)
-	c.request(soakPublish{what: whatClear, channel: channel}, bytes.Replace(path, []byte("/push?ack=1&"), []byte("/clear?"), 1))
+	c.request(soakPublish{kind: publishClear, channel: channel}, bytes.Replace(path, []byte("/push?ack=1&"), []byte("/clear?"), 1))
 }
 
 // request sends a request by a random publisher. If that has too many unanswered requests, or
 // cannot connect, the request is given up unsent.
 func (c *soakCrowd) request(p soakPublish, request []byte) {
 	pub := &c.publishers[c.random.IntN(len(c.publishers))]
-	if len(pub.under) >= pipelined || !c.life.up {
+	if len(pub.inFlight) >= maxPipelined || !c.life.up {
 		c.giveUp(&p, true)
 		return
 	}
@@ -175,7 +175,7 @@ func (c *soakCrowd) request(p soakPublish, request []byte) {
 			return
 		}
 	}
-	pub.under = append(pub.under, p)
+	pub.inFlight = append(pub.inFlight, p)
 	_ = c.loop.Write(pub.conn, request) // the loop reports a lost connection to Closed
 }
 
@@ -183,16 +183,16 @@ func (c *soakCrowd) request(p soakPublish, request []byte) {
 // cannot have been executed.
 func (c *soakCrowd) giveUp(p *soakPublish, unsent bool) {
 	switch {
-	case p.what == whatClear:
+	case p.kind == publishClear:
 		c.judge.cleared(p.channel)
-	case p.what == whatBatch:
+	case p.kind == publishBatch:
 		for i := range p.batch {
 			c.giveUp(&p.batch[i], unsent)
 		}
 	case !unsent: // it may be delivered
-	case p.what == whatPush:
+	case p.kind == publishPush:
 		c.judge.refused(p.channel, p.key)
-	case p.what == whatBroadcast:
+	case p.kind == publishBroadcast:
 		for i := range c.judge.channels {
 			c.judge.refused(uint32(i), p.key)
 		}
@@ -202,8 +202,8 @@ func (c *soakCrowd) giveUp(p *soakPublish, unsent bool) {
 // answered reads a publisher's answers.
 func (c *soakCrowd) answered(pub *soakPublisher, p []byte) int {
 	used := 0
-	for len(pub.under) > 0 {
-		if !pub.headed {
+	for len(pub.inFlight) > 0 {
+		if !pub.headRead {
 			c.head.Reset()
 			n, err := c.head.ParseHead(p[used:], nil)
 			if err != nil {
@@ -215,7 +215,7 @@ func (c *soakCrowd) answered(pub *soakPublisher, p []byte) int {
 				return used
 			}
 			used += n
-			pub.headed, pub.status, pub.body, pub.text = true, c.head.Status(), c.head.Framing(httplite.GET), pub.text[:0]
+			pub.headRead, pub.status, pub.body, pub.text = true, c.head.Status(), c.head.Framing(httplite.GET), pub.text[:0]
 		}
 		payload, n, done, err := pub.body.Next(p[used:])
 		if err != nil {
@@ -226,9 +226,9 @@ func (c *soakCrowd) answered(pub *soakPublisher, p []byte) int {
 		used += n
 		pub.text = append(pub.text, payload...)
 		if done {
-			pub.headed, pub.doubtful = false, max(pub.doubtful-1, 0)
-			one := pub.under[0]
-			pub.under = append(pub.under[:0], pub.under[1:]...)
+			pub.headRead, pub.doubtful = false, max(pub.doubtful-1, 0)
+			one := pub.inFlight[0]
+			pub.inFlight = append(pub.inFlight[:0], pub.inFlight[1:]...)
 			c.settle(pub, &one)
 		} else if n == 0 {
 			return used
@@ -244,7 +244,7 @@ func (c *soakCrowd) answered(pub *soakPublisher, p []byte) int {
 func (c *soakCrowd) settle(pub *soakPublisher, p *soakPublish) {
 	text := strings.TrimSpace(string(pub.text))
 	switch {
-	case p.what == whatBatch && strings.HasPrefix(text, "{"):
+	case p.kind == publishBatch && strings.HasPrefix(text, "{"):
 		c.settleBatch(pub, p, strings.Split(text, "\n"))
 	case pub.status == 429 && c.life.ceilings, pub.status == 503 && (c.life.ceilings || c.life.ending):
 		c.refusals++
@@ -252,10 +252,10 @@ func (c *soakCrowd) settle(pub *soakPublisher, p *soakPublish) {
 	case pub.status != 200:
 		c.faults.fault("a publish of %d bytes is answered %d, %.100q", p.size, pub.status, text)
 		c.giveUp(p, true)
-	case p.what == whatBroadcast:
+	case p.kind == publishBroadcast:
 		c.published++
 		c.judge.spread(p.key)
-	case p.what == whatClear:
+	case p.kind == publishClear:
 		c.judge.cleared(p.channel)
 	default:
 		c.acknowledge(pub, p, text, `{"type":"ok","seq":`)
@@ -301,24 +301,24 @@ func (c *soakCrowd) acknowledge(pub *soakPublisher, p *soakPublish, text, before
 	c.judge.acknowledged(p.channel, p.key, seq, after, p.size, time.Now().UnixNano())
 }
 
-// gone handles the end of a publisher's connection. Unanswered requests may have been executed.
+// publisherClosed handles the end of a publisher's connection. Unanswered requests may have been executed.
 // The server may close a connection when it ends; at a limit it still answers the requests that
 // it has read.
-func (c *soakCrowd) gone(pub *soakPublisher) {
-	if len(pub.under) > 0 && !c.life.ending && pub.doubtful == 0 {
-		c.faults.dropped("a publisher's connection was cut, with %d requests under way", len(pub.under))
+func (c *soakCrowd) publisherClosed(pub *soakPublisher) {
+	if len(pub.inFlight) > 0 && !c.life.ending && pub.doubtful == 0 {
+		c.faults.dropped("a publisher's connection was cut, with %d requests under way", len(pub.inFlight))
 	}
-	for i := range pub.under {
-		c.giveUp(&pub.under[i], false)
+	for i := range pub.inFlight {
+		c.giveUp(&pub.inFlight[i], false)
 	}
-	pub.conn, pub.headed, pub.doubtful = 0, false, 0
-	pub.under = pub.under[:0]
+	pub.conn, pub.headRead, pub.doubtful = 0, false, 0
+	pub.inFlight = pub.inFlight[:0]
 }
 
 // unanswered returns the number of unanswered requests.
 func (c *soakCrowd) unanswered() (n int) {
 	for i := range c.publishers {
-		n += len(c.publishers[i].under)
+		n += len(c.publishers[i].inFlight)
 	}
 	return n
 }

@@ -69,7 +69,7 @@ func (sub *soakClient) hasRead(now time.Time, highest func(channel uint32) int32
 // answered the last request at once, while the client took long to read the answer and to send the next
 // request. That happens with a small receive buffer.
 func (sub *soakClient) idled() bool {
-	return sub.transport.poll() && !sub.headed && !sub.askedBefore.IsZero() && sub.askedAt.Sub(sub.askedBefore) >= idleTimeout-standstill
+	return sub.transport.poll() && !sub.headRead && !sub.askedBefore.IsZero() && sub.askedAt.Sub(sub.askedBefore) >= idleTimeout-standstill
 }
 
 // proves records that a client was told of a number that has been given. If the number was given after
@@ -95,7 +95,7 @@ func (c *soakCrowd) standsStill(before, now time.Time) {
 	}
 	for i := range c.publishers {
 		if pub := &c.publishers[i]; length >= attentive && pub.conn != 0 {
-			pub.doubtful = len(pub.under) + 1
+			pub.doubtful = len(pub.inFlight) + 1
 		}
 	}
 }

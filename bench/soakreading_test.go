@@ -108,14 +108,14 @@ var cuts = map[string]struct {
 		r.cut()
 	}},
 	"a publisher's, at any time": {true, func(r *reading) {
-		r.crowd.publishers[0].under = make([]soakPublish, 2)
-		r.crowd.gone(&r.crowd.publishers[0])
+		r.crowd.publishers[0].inFlight = make([]soakPublish, 2)
+		r.crowd.publisherClosed(&r.crowd.publishers[0])
 	}},
 	"a publisher's, when the harness did not run": {false, func(r *reading) {
 		pub := &r.crowd.publishers[0]
-		pub.conn, pub.under = 1, make([]soakPublish, 2)
+		pub.conn, pub.inFlight = 1, make([]soakPublish, 2)
 		r.pass(attentive)
-		r.crowd.gone(pub)
+		r.crowd.publisherClosed(pub)
 	}},
 }
 
@@ -135,11 +135,11 @@ func TestCut(t *testing.T) {
 func TestCutPoll(t *testing.T) {
 	for _, again := range []bool{false, true} {
 		r := newReading(soakPoll)
-		r.sub.headed = false // the response has not come
+		r.sub.headRead = false // the response has not come
 		r.stalled(writeTimeout)
 		r.answer()
 		if again {
-			r.sub.headed, r.sub.asked = false, r.sub.doubtful // as ask does it
+			r.sub.headRead, r.sub.asked = false, r.sub.doubtful // as ask does it
 			r.answer()
 		}
 		if r.cut(); r.failed() != again {
@@ -153,17 +153,17 @@ func TestPublisherDoubt(t *testing.T) {
 	for answers := range 4 {
 		r := newReading(soakStream)
 		pub := &r.crowd.publishers[0]
-		clearing := soakPublish{what: whatClear}
+		clearing := soakPublish{kind: publishClear}
 		for range 5 {
 			r.clearing(0)
 		}
-		pub.conn, pub.under = 1, []soakPublish{clearing, clearing}
+		pub.conn, pub.inFlight = 1, []soakPublish{clearing, clearing}
 		r.pass(attentive)
-		pub.under = append(pub.under, clearing, clearing, clearing)
+		pub.inFlight = append(pub.inFlight, clearing, clearing, clearing)
 		for range answers {
 			r.crowd.answered(pub, []byte("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"))
 		}
-		if r.crowd.gone(pub); r.failed() != (answers > 2) {
+		if r.crowd.publisherClosed(pub); r.failed() != (answers > 2) {
 			t.Errorf("%d answers: failed %v", answers, r.failed())
 		}
 	}
@@ -182,7 +182,7 @@ func TestIdled(t *testing.T) {
 		{took: time.Second, fails: true}, {took: idleTimeout}, {took: idleTimeout, first: true, fails: true}, {took: idleTimeout, headed: true, fails: true},
 	} {
 		r := newReading(soakPoll)
-		r.sub.headed, r.sub.askedAt = c.headed, r.now
+		r.sub.headRead, r.sub.askedAt = c.headed, r.now
 		if !c.first {
 			r.sub.askedBefore = r.now.Add(-c.took)
 		}

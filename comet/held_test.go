@@ -110,7 +110,7 @@ func TestSlowBodiesAreBounded(t *testing.T) {
 		return p
 	}
 	oldest := half(conn.Front, size)
-	st.later(web.Prompt / 2)
+	st.later(web.EvictAfter / 2)
 	var young []*player
 	for s.loop.InputBytes() <= 4*size {
 		young = append(young, half(conn.Front, size))
@@ -122,7 +122,7 @@ func TestSlowBodiesAreBounded(t *testing.T) {
 	admin := half(conn.Admin, size)
 	same(t, admin.take(), "")
 	admin.leave()
-	st.later(web.Prompt * 3 / 4)
+	st.later(web.EvictAfter * 3 / 4)
 	again := half(conn.Front, 10)
 	same(t, again.take(), "")
 	if oldest.take(); !oldest.ended || !s.loop.Alive(young[0].conn) {
@@ -151,7 +151,7 @@ func TestLargeBodiesBesideSmallOnes(t *testing.T) {
 	for range small {
 		all = append(all, half(1))
 	}
-	st.later(2 * web.Prompt)
+	st.later(2 * web.EvictAfter)
 	for range small / 2 {
 		all = append(all, half(size))
 		if s.loop.InputBytes() > limit+2*size {

@@ -30,7 +30,7 @@ type batchReply struct {
 	array   bool // answer with an array, else with lines
 	results []batchResult
 	text    []byte // reasons of failures found here, each up to maxReason bytes
-	told    int    // bytes of text that results refer to
+	used    int    // bytes of text that results refer to
 	pending int    // messages without an answer of their home
 }
 
@@ -45,7 +45,7 @@ type batchResult struct {
 
 // Failures that are found before a message is sent to its home.
 const (
-	failedNot uint8 = iota
+	notFailed uint8 = iota
 	failed400
 	failed413
 	failedRate
@@ -107,8 +107,8 @@ func (bs *batches) giveBack(a *batchReply) {
 	}
 }
 
-// close completes the mails that are being filled.
-func (bs *batches) close() {
+// completeMails completes the mails that are being filled.
+func (bs *batches) completeMails() {
 	for home, buf := range bs.open {
 		if buf != nil {
 			bs.mails = append(bs.mails, batchMail{uint8(home), buf})
@@ -130,7 +130,7 @@ func (w *Web) publishBatch(x *exchange) {
 	array := typeAmong(batchTypes, x.req.Header("Content-Type")) == len(batchTypes)-1
 	a := w.Batches.take(array)
 	status, err := w.Batches.gather(x, a)
-	w.Batches.close()
+	w.Batches.completeMails()
 	if err != nil {
 		for _, m := range w.Batches.mails {
 			m.drop()
@@ -254,10 +254,10 @@ func appendBadKey(dst, key []byte) []byte {
 
 // refuse adds the result of a message that failed here. The reason is the end of text.
 func (a *batchReply) refuse(failure uint8) {
-	from := a.told
+	from := a.used
 	a.text = a.text[:min(len(a.text), from+maxReason)]
-	a.told = len(a.text)
-	a.results = append(a.results, batchResult{seq: int32(from), n: uint16(a.told - from), failure: failure})
+	a.used = len(a.text)
+	a.results = append(a.results, batchResult{seq: int32(from), n: uint16(a.used - from), failure: failure})
 }
 
 func (m *batchMail) drop() {
@@ -305,7 +305,7 @@ func (r *responder) batchPublished(dst []byte, reply *pendingReply) []byte {
 		if one.group&groupFirst != 0 {
 			body, next = append(body, '['), ','
 		}
-		if one.code == mail.CodeOK && one.failure == failedNot {
+		if one.code == mail.CodeOK && one.failure == notFailed {
 			taken++
 			body = append(appendNumber(append(body, `{"seq":`...), one.seq), '}', next)
 		} else {

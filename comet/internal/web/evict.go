@@ -13,7 +13,7 @@ import (
 // the admin side are always accepted, so that an operator can reach a full server.
 func (w *Web) Admit(tag uint8) error {
 	ceiling := w.cfg.MaxConnections
-	if ceiling == 0 || tag&conn.TagSide == conn.Admin || w.totals.Admitted.Load() < int64(ceiling) || w.evictor.one() {
+	if ceiling == 0 || tag&conn.TagSide == conn.Admin || w.totals.Admitted.Load() < int64(ceiling) || w.evictor.evict() {
 		return nil
 	}
 	w.totals.HitLimit(limit.Connections, ceiling, w.loop.Now())
@@ -21,14 +21,14 @@ func (w *Web) Admit(tag uint8) error {
 }
 
 const (
-	// evictLook is how many connections one search for an evictable one examines.
-	evictLook = 64
+	// evictSearch is how many connections one search for an evictable one examines.
+	evictSearch = 64
 	// evictMost is how many connections one request may evict.
 	evictMost = 16
-	// Prompt is how long a request may take to arrive before its connection may be evicted. An
+	// EvictAfter is how long a request may take to arrive before its connection may be evicted. An
 	// honest client has sent its request by then, so many clients that connect at once do not
 	// evict each other.
-	Prompt = time.Second
+	EvictAfter = time.Second
 )
 
 // evictor searches the connections of a loop for one to evict. Each search continues where the
@@ -38,8 +38,8 @@ type evictor struct {
 	at uint32 // index of the connection that was examined last
 }
 
-// few returns how many connections one search examines.
-func (e *evictor) few() uint32 { return min(evictLook, e.loop.Indexes()) }
+// searchLength returns how many connections one search examines.
+func (e *evictor) searchLength() uint32 { return min(evictSearch, e.loop.Indexes()) }
 
 // next returns the connection at the next index. It returns 0 if there is none, or if it is
 // closing or belongs to the admin side.
@@ -54,14 +54,14 @@ func (e *evictor) next() reactor.Conn {
 	return c
 }
 
-// one closes one of the next few connections of this loop, and returns whether it did. First
+// evict closes one of the next few connections of this loop, and returns whether it did. First
 // choice is a connection that is between two requests, or one that has been sent everything and
 // only waits for its client to close. Second choice is the one whose request has been awaited
-// or arriving for longest, if for at least Prompt.
-func (e *evictor) one() bool {
+// or arriving for longest, if for at least EvictAfter.
+func (e *evictor) evict() bool {
 	var oldest reactor.Conn
-	longest := Prompt
-	for range e.few() {
+	longest := EvictAfter
+	for range e.searchLength() {
 		c := e.next()
 		if c == 0 {
 			continue
@@ -79,24 +79,24 @@ func (e *evictor) one() bool {
 	return oldest != 0
 }
 
-// forInput evicts connections with incomplete requests until the loop buffers at most this many
+// limitInput evicts connections with incomplete requests until the loop buffers at most this many
 // bytes of such requests. It returns false if it evicts too little: no connection may go, or
 // evictMost were not enough.
-func (e *evictor) forInput(most int) bool {
+func (e *evictor) limitInput(most int) bool {
 	for closed := 0; e.loop.InputBytes() > most; closed++ {
-		if closed == evictMost || !e.slowest() {
+		if closed == evictMost || !e.evictSlowest() {
 			return false
 		}
 	}
 	return true
 }
 
-// slowest closes, of the next few connections of this loop, the one whose request has been
-// arriving for longest, if for at least Prompt. It returns whether it closed one.
-func (e *evictor) slowest() bool {
+// evictSlowest closes, of the next few connections of this loop, the one whose request has been
+// arriving for longest, if for at least EvictAfter. It returns whether it closed one.
+func (e *evictor) evictSlowest() bool {
 	var oldest reactor.Conn
-	longest := Prompt
-	for range e.few() {
+	longest := EvictAfter
+	for range e.searchLength() {
 		c := e.next()
 		if c == 0 || e.parsers.partialOf(c) == 0 {
 			continue

@@ -78,10 +78,10 @@ func (h *parserPool) partialOf(c reactor.Conn) uint32 {
 // incomplete keeps the state of a request of which more bytes must arrive. The head must be
 // complete RequestTimeout after its first byte, and the body BodyTimeout after the head. If
 // incomplete requests use all the memory that they may, connections whose requests have been
-// arriving for at least Prompt are evicted; if that is not enough, the request is refused.
+// arriving for at least EvictAfter are evicted; if that is not enough, the request is refused.
 func (h *parserPool) incomplete(c reactor.Conn, req *httplite.Request) {
 	ceiling := h.cfg.MaxHeldBytes
-	if h.Side(c) != conn.Admin && !h.evictor.forInput(ceiling/h.cfg.Loops) {
+	if h.Side(c) != conn.Admin && !h.evictor.limitInput(ceiling/h.cfg.Loops) {
 		h.totals.HitLimit(limit.Held, ceiling, h.loop.Now())
 		req.Reset()
 		h.drop(c)

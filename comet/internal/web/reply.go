@@ -98,15 +98,15 @@ func (w *Web) options(x *exchange, e endpoint, known bool) {
 	w.reply(x, 204, "", nil)
 }
 
-// maxPathTold is how many bytes of a path an error text repeats.
-const maxPathTold = 200
+// maxPathShown is how many bytes of a path an error text repeats.
+const maxPathShown = 200
 
 // noSuchPath answers 404. The text repeats the path, because a proxy may have changed it, and
 // names the side that has the path, because ports are easily confused.
 func (w *Web) noSuchPath(x *exchange) {
 	path := x.req.Path()
-	w.Body = append(append(w.Body[:0], "no such path: "...), path[:min(len(path), maxPathTold)]...)
-	if len(path) > maxPathTold {
+	w.Body = append(append(w.Body[:0], "no such path: "...), path[:min(len(path), maxPathShown)]...)
+	if len(path) > maxPathShown {
 		w.Body = append(w.Body, "..."...)
 	}
 	for side, paths := range w.site.Endpoints {
