@@ -66,13 +66,14 @@ func (r *receiver) refusedForNow(m *message) error {
 		}
 		return err
 	}
+	wait := time.Until(a.until)
 	if a.until.IsZero() {
-		wait := max(a.backoff.next(0), r.told)
+		wait = max(a.backoff.next(0), r.told)
 		cancel := a.cancel
 		a.until, a.timer = time.Now().Add(wait), time.AfterFunc(wait, func() { cancel(errAgain) })
 	}
 	if r.Retrying != nil {
-		r.Retrying(err, time.Until(a.until))
+		r.Retrying(err, wait)
 	}
 	return nil
 }
