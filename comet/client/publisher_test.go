@@ -186,6 +186,36 @@ func TestPublisherIsLate(t *testing.T) {
 	}
 }
 
+// A request has at most MaxBytes and MaxMessages; a message that is larger is alone in its request. The keys
+// of two publishers differ, also of those in other programs.
+func TestPublisherBounds(t *testing.T) {
+	s := newServer(t, comet.Config{})
+	b := newBetween(t, s, func(int, http.ResponseWriter) bool { return true })
+	var messages []Message
+	for n := range 60 {
+		messages = append(messages, Message{"a", strings.Repeat("x", []int{10, 300, 5000}[n/20])})
+	}
+	for n := range 2 {
+		p := Publisher{URL: b.URL, MaxBytes: 2000, MaxMessages: 8}
+		results, err := p.PublishAll(t.Context(), messages...)
+		if err != nil || results[59].Seq != int32(60*(n+1)) {
+			t.Fatal(err, results[59])
+		}
+	}
+	b.mutex.Lock()
+	defer b.mutex.Unlock()
+	most := 0
+	for _, body := range b.bodies {
+		count := strings.Count(body, "\n")
+		if most = max(most, count); count > 1 && len(body) > 2000 {
+			t.Errorf("a request of %d messages has %d bytes", count, len(body))
+		}
+	}
+	if most != 8 || len(b.bodies) > 2*35 {
+		t.Errorf("%d requests, of up to %d messages", len(b.bodies), most)
+	}
+}
+
 // If the server accepts smaller requests than the publisher makes, these become smaller, and all messages
 // are published in their order. Only a message that is too large by itself fails.
 func TestPublisherMakesSmallerRequests(t *testing.T) {
