@@ -137,6 +137,17 @@ test("a channel that is refused, or too much, leaves the others alone", async (t
   assert.equal(net.asked("/ws"), 2);
 });
 
+test("more channels than the server takes on a WebSocket: the others go on there", async (t) => {
+  const { server, net, open } = await visit(t, "--ws-max-channels", "2");
+  const w = open({ channels: { a: 1, b: 1, c: 1 } });
+  await w.until((w) => w.channels.includes("c busy"));
+  await server.push("a", "1");
+  await server.push("b", "2");
+  await w.has(2);
+  assert.equal(w.comet.transport, "ws");
+  assert.equal(net.asked("/ws"), 1);
+});
+
 test("a leader's connection is asked for a sign of life when nothing comes, and stays if it gives one", async (t) => {
   const { server, open } = await visit(t, "--polling-timeout", "10");
   const clock = new Clock(), w = open({ channels: { a: 1 }, clock });
