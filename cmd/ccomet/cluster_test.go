@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -121,8 +122,12 @@ func TestClusterWSPublish(t *testing.T) {
 	a := dialWebSocket(t, "ws://"+s.nodes[0].front+"/ws", nil, nil)
 	b := dialWebSocket(t, "ws://"+s.nodes[1].front+"/ws?cname=a", nil, nil)
 	b.expect(object("next_seq", "a", 1, ""))
-	a.ask(`{"op":"pub","cname":"a","content":"hello","id":1}`, `{"type":"ok","seq":1,"id":1}`)
+	a.ask(`{"op":"pub","cname":"a","content":"hello","key":"k","id":1}`, `{"type":"ok","seq":1,"id":1}`)
 	b.expect(object("data", "a", 1, "hello"))
+	again := dialWebSocket(t, "ws://"+s.nodes[1].front+"/ws", nil, nil)
+	again.ask(`{"op":"pub","cname":"a","content":"hello","key":"k","id":2}`, `{"type":"ok","seq":1,"id":2}`)
+	again.ask(`{"op":"pub","cname":"a","content":"more","id":3}`, `{"type":"ok","seq":2,"id":3}`)
+	b.expect(object("data", "a", 2, "more"))
 }
 
 // TestClusterPublish: /publish numbers messages to several channels, and a key used at one node
@@ -250,7 +255,7 @@ func TestClusterControl(t *testing.T) {
 	}
 }
 
-// TestClusterCounts: /info, /check and /explain report on the whole cluster.
+// TestClusterCounts: /info and /check report on the whole cluster.
 func TestClusterCounts(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 3)
@@ -300,15 +305,23 @@ func TestClusterPresence(t *testing.T) {
 	hear("0 a\n")
 }
 
-// TestClusterExplain: /explain describes the node that is asked, and names the others.
+// TestClusterExplain: /explain describes the node that is asked, and names the others, also if
+// that node does not have the channel.
 func TestClusterExplain(t *testing.T) {
 	t.Parallel()
-	s := newSharing(t, 2)
+	s := newSharing(t, 3)
 	expect(t, s.stream(1, "/stream?cname=a"), object("next_seq", "a", 1, "")+"\n")
 	s.nodes[0].push("a", "x")
 	var a answer
+	names := func(list ...string) bool {
+		return !slices.ContainsFunc(list, func(name string) bool { return !strings.Contains(a.body, name) })
+	}
 	untilOr(t, func() bool {
 		a = get(t, s.nodes[1].admin, "/explain?cname=a")
-		return json.Valid([]byte(a.body)) && strings.Contains(a.body, `"next": 2`) && strings.Contains(a.body, `"other_servers"`)
+		return json.Valid([]byte(a.body)) && strings.Contains(a.body, `"next": 2`) && strings.Contains(a.body, `"other_servers": [`) && names(`"node-1"`, `"node-3"`)
 	}, func() string { return fmt.Sprintf("/explain: %v", a) })
+	untilOr(t, func() bool {
+		a = get(t, s.nodes[2].admin, "/explain?cname=a")
+		return a.status == http.StatusNotFound && strings.Contains(a.body, "ask these servers too: ") && names("node-1", "node-2")
+	}, func() string { return fmt.Sprintf("/explain at a node without the channel: %v", a) })
 }

@@ -254,11 +254,20 @@ func TestClusterDialect(t *testing.T) {
 		}
 	}
 	publish(0, "one")
-	for n, msg := range []string{"one", "two"} {
-		a := get(t, s.nodes[1].address("ccomet"), "/subscribe?channel=room&sname=bob&callback=cb&seqid="+itoa(n))
+	asked := make(chan answer)
+	subscribe := func(seqid int) {
+		resp, err := client.Get("http://" + s.nodes[1].address("ccomet") + "/subscribe?channel=room&sname=bob&callback=cb&seqid=" + itoa(seqid))
+		asked <- read(t, resp, err)
+	}
+	for n, msg := range []string{"one", "two", "three"} { // the later ones are published while bob waits, or just before
+		go subscribe(n)
+		if n > 0 {
+			untilOr(t, func() bool { return strings.Contains(get(t, s.nodes[1].admin, "/info").body, `"subscribers": 1`) }, func() string { return "bob does not wait" })
+			publish(0, msg)
+		}
+		a := <-asked
 		if want := fmt.Sprintf(`"msg":"%s","sname":"ada","seqid":"%d","channel":"room"`, msg, n); !strings.Contains(a.body, want) {
 			t.Errorf("%v, want %s", a, want)
 		}
-		publish(1, "two")
 	}
 }
