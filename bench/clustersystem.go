@@ -95,18 +95,34 @@ func (o *Options) startSystem(ctx context.Context, nodes int, withRedis bool) (s
 	return s, nil
 }
 
-// admits waits until a server accepts subscribers: it refuses them before it has reached Redis.
+// admits waits until a server accepts subscribers: it refuses them before it has reached Redis. A
+// server with several workers reaches Redis with one after the other, so several subscribers try.
 func (s *server) admits(ctx context.Context, t *target.Transport) error {
-	const patience, moment = 10 * time.Second, 100 * time.Millisecond
+	const patience, moment, tries = 30 * time.Second, 100 * time.Millisecond, 16
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		status, err := s.tryToSubscribe(t)
-		if err == nil && status < 500 {
+		refusals := make(chan error, tries)
+		for range tries {
+			go func() {
+				status, err := s.tryToSubscribe(t)
+				if err == nil && status >= 500 {
+					err = fmt.Errorf("status %d", status)
+				}
+				refusals <- err
+			}()
+		}
+		var refused error
+		for range tries {
+			if err := <-refusals; err != nil {
+				refused = err
+			}
+		}
+		if refused == nil {
 			return nil
 		}
-		if failed := sleep(ctx, moment); failed != nil {
-			return fmt.Errorf("the server does not accept subscribers: status %d, %w: %s", status, errors.Join(err, failed), s.log)
+		if err := sleep(ctx, moment); err != nil {
+			return fmt.Errorf("the server takes no subscribers: %w: %s", errors.Join(refused, err), s.log)
 		}
 	}
 }

@@ -46,7 +46,7 @@ func TestCluster(t *testing.T) {
 	if out, err := harness(t, "report", "--markdown", page, file).CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if out, err := harness(t, "cluster", "--target", "mercure", "--conns", "2").CombinedOutput(); err == nil || !strings.Contains(string(out), "does not say how several of it use one Redis") {
+	if out, err := harness(t, "cluster", "--target", "mercure", "--conns", "2").CombinedOutput(); err == nil || !strings.Contains(string(out), "does not say how several servers use one Redis") {
 		t.Errorf("a server without clusters: %v\n%s", err, out)
 	}
 }
