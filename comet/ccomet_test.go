@@ -86,8 +86,8 @@ func TestCCometReplacementThatIsAnsweredAtOnce(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// A client's poll was answered while another client took its name, and it polls again on
-// its connection before it can be told: it is the last to come.
+// A client's poll is answered while another client takes its name. It polls again on its
+// connection before it can be told, so it is the last to come.
 func TestCCometReplacementOfWhoAsksAgain(t *testing.T) {
 	st := newStage(t, Config{Loops: 3})
 	home := st.homeOfC()
@@ -111,8 +111,8 @@ func TestCCometReplacementOfWhoAsksAgain(t *testing.T) {
 	check(t, st.srv, true, "")
 }
 
-// A SIGN alone is sent to all that wait, on all loops. Of a SIGN and a message in the
-// same turn, the first one comes first, and the message comes in any case.
+// A SIGN is sent to all waiting clients, on all loops. If a SIGN and a message come in the
+// same turn, clients get the one that came first; the message reaches all of them.
 func TestCCometSignIsAlone(t *testing.T) {
 	sign, publish := reqGet(1, ccSign), reqGet(1, ccPublish("x0"))
 	for name, requests := range map[string]string{"sign first": sign + publish, "message first": publish + sign} {

@@ -144,8 +144,8 @@ func (h *harness) asks(e *end, path, want string) {
 	}
 }
 
-// TestDrainOfWhatDoesNotWait: idle connections are closed at once. A request that has
-// begun to arrive is answered, and a subscriber gets what is kept. Backends can publish
+// TestDrainOfWhatDoesNotWait: idle connections are closed at once. A request that has begun
+// to arrive is answered, and a new subscriber gets the stored messages. Backends can publish
 // until the end, and are refused then.
 func TestDrainOfWhatDoesNotWait(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2})
@@ -202,7 +202,7 @@ func TestDrainOfWhatDoesNotWait(t *testing.T) {
 	}
 }
 
-// TestDrainIsNotPutOff: of two ends the earlier one counts.
+// TestDrainIsNotPutOff: if Drain is called twice, the earlier end counts.
 func TestDrainIsNotPutOff(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1})
 	e := h.connect(h.srv.shards[0], conn.Front, 0)

@@ -19,9 +19,9 @@ func (h *harness) writeEarly() {
 	h.srv.beginEarly(h.earlyFile)
 }
 
-// TestHandOverEarly: the history of channels is written while the server goes on. Until it
-// has parked it changes: there are more messages, fewer, none any more, and channels come and
-// go.
+// TestHandOverEarly: the history of channels is written while the server still serves. Until
+// it is parked, channels get more messages, fewer or none, and channels are created and
+// deleted.
 func TestHandOverEarly(t *testing.T) { ways(t, testHandOverEarly) }
 
 func testHandOverEarly(t *testing.T, handOver func(*harness, func(*Config))) {

@@ -9,8 +9,8 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// TestHandOverMemory: writing down a channel with a message takes little memory, and so does a
-// program that rehearses, which reads none of its messages.
+// TestHandOverMemory: writing a channel with one message takes little memory, and so does a
+// rehearsing program, which reads no messages.
 func TestHandOverMemory(t *testing.T) {
 	const channels = 20_000
 	h := newHarness(t, Config{Loops: 1, Inheritable: true})

@@ -19,7 +19,8 @@ import (
 	"ccomet/comet/internal/limit"
 )
 
-// TestRandomHandOvers: random operations, now and then on another server, that goes on.
+// TestRandomHandOvers: random operations, during which the server is handed over now and
+// then.
 func TestRandomHandOvers(t *testing.T) {
 	seeded(t, func(t *testing.T, seed uint64) {
 		w := newWorld(t, seed)
@@ -45,7 +46,8 @@ func (w *world) goOn() {
 	check(w.t, w.srv, false, w.note)
 }
 
-// TestHandOverCounts: figures, tokens, the hash of names, and pages of other origins go on.
+// TestHandOverCounts: figures, tokens, the hash of names, and pages of other origins are
+// handed over.
 func TestHandOverCounts(t *testing.T) { ways(t, testHandOverCounts) }
 
 func testHandOverCounts(t *testing.T, handOver func(*harness, func(*Config))) {
@@ -107,7 +109,8 @@ func (h *harness) sign(admin *end, cname string) string {
 	return token
 }
 
-// TestHandOverMidway: what is half read, half written, or asked and not answered, goes on.
+// TestHandOverMidway: input that is half read, output that is half written, and unanswered
+// requests are handed over.
 func TestHandOverMidway(t *testing.T) { ways(t, testHandOverMidway) }
 
 func testHandOverMidway(t *testing.T, handOver func(*harness, func(*Config))) {
@@ -197,7 +200,8 @@ func TestHandOverRefused(t *testing.T) {
 	}
 }
 
-// TestHandOverUnsound: what cannot be gone on with says what is unsound, and of which loop.
+// TestHandOverUnsound: an inconsistent hand-over is an error that says what is inconsistent,
+// and of which loop.
 func TestHandOverUnsound(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2, Inheritable: true})
 	p, file := h.park(), h.memoryFile()
@@ -215,7 +219,7 @@ func TestHandOverUnsound(t *testing.T) {
 	}
 }
 
-// TestReadHandOver: a file that is none, or of another layout, is an error.
+// TestReadHandOver: a file that is not a hand-over, or has another layout, is an error.
 func TestReadHandOver(t *testing.T) {
 	h := newHarness(t, Config{Loops: 1, Inheritable: true})
 	h.connect(h.srv.shards[0], conn.Front, 0)
@@ -241,8 +245,8 @@ func TestReadHandOver(t *testing.T) {
 	}
 }
 
-// TestPark: a server that runs comes to rest with publishes under way, goes on when it is
-// released, and is not parked where it may not be.
+// TestPark: a server that has publishes under way stops, and continues when it is released.
+// A server that must not be parked is not.
 func TestPark(t *testing.T) {
 	srv, err := New(Config{Front: []string{"127.0.0.1:0"}, Admin: []string{"127.0.0.1:0"}, Loops: 2, Inheritable: true})
 	if err != nil {
@@ -284,8 +288,8 @@ func TestPark(t *testing.T) {
 	}
 }
 
-// TestParkTimeLimits: where a server goes on by itself after it has stood still, its clients have
-// the time that they had.
+// TestParkTimeLimits: if a server continues after it was parked, the timeouts of its clients
+// do not include that time.
 func TestParkTimeLimits(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2, Inheritable: true})
 	half := h.connect(h.srv.shards[0], conn.Admin, 0)
@@ -308,8 +312,8 @@ func TestParkTimeLimits(t *testing.T) {
 	}
 }
 
-// TestHandOverKnowsServer: a field that is added to what loops have together is handed
-// over, or said not to be.
+// TestHandOverKnowsServer: each field that the loops share is listed with how it is handed
+// over. A new field must be added.
 func TestHandOverKnowsServer(t *testing.T) {
 	for of, known := range map[reflect.Type]string{
 		reflect.TypeFor[Server](): "cfg:given site:cfg homes:Key shards:parts mailers:parts group:Sockets front:cfg admin:cfg ccomet:cfg totals:Totals " +
@@ -334,8 +338,8 @@ func TestHandOverKnowsServer(t *testing.T) {
 	}
 }
 
-// TestHandOverPollingTimeout: WebSockets whose clients do no more than answer pings stay open
-// where the time changes in which they are to be heard.
+// TestHandOverPollingTimeout: WebSockets whose clients only answer pings stay open when the
+// polling timeout changes.
 func TestHandOverPollingTimeout(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2, Inheritable: true})
 	var clients []*end

@@ -62,8 +62,8 @@ func (h *harness) memoryFile() *os.File {
 	return file
 }
 
-// handOver has another server go on, as one of another program would: it knows nothing but
-// what was written down, the descriptors, and the configuration.
+// handOver continues the server in another one, as another program would: that has nothing
+// but the hand-over, the descriptors, and the configuration.
 func (h *harness) handOver(change func(*Config)) {
 	h.t.Helper()
 	p := h.park()
@@ -94,8 +94,8 @@ func (h *harness) handOver(change func(*Config)) {
 	h.settle()
 }
 
-// ways are in which a server is handed over: with its records as they lie in memory, and by
-// names, to any number of loops.
+// ways runs a test with each way to hand a server over: with its records as they lie in
+// memory, and by names to any number of loops.
 func ways(t *testing.T, test func(t *testing.T, handOver func(*harness, func(*Config)))) {
 	for _, loops := range []int{0, 1, 2, 3} {
 		t.Run(fmt.Sprintf("loops %d", loops), func(t *testing.T) {
@@ -114,7 +114,8 @@ func ways(t *testing.T, test func(t *testing.T, handOver func(*harness, func(*Co
 	}
 }
 
-// recordsNow is a sum of all records, as another program sees them, and of what the loops wait for.
+// recordsNow returns a checksum of all records, as another program sees them, and of what
+// the loops wait for.
 func (h *harness) recordsNow(p *Parked) []byte {
 	h.t.Helper()
 	sum := sha256.New()
@@ -148,7 +149,7 @@ func dup(t testing.TB, fd int) int {
 	return other
 }
 
-// successor is the configuration of a server that goes on.
+// successor is the configuration of a server that continues another one.
 func (h *harness) successor(from *HandedOver, change func(*Config)) Config {
 	cfg := h.srv.cfg
 	cfg.From, cfg.Front, cfg.Admin = from, []string{"unix:" + h.t.TempDir() + "/front"}, []string{"unix:" + h.t.TempDir() + "/admin"}
@@ -161,7 +162,7 @@ func (h *harness) successor(from *HandedOver, change func(*Config)) Config {
 	return cfg
 }
 
-// rehearse makes a server of a copy, after which the first is as it was.
+// rehearse makes a server from a copy of the records; the first server is unchanged.
 func (h *harness) rehearse(p *Parked, file *os.File, change func(*Config)) {
 	h.t.Helper()
 	from, err := ReadHandOver(file)

@@ -10,8 +10,9 @@ import (
 	"ccomet/comet/internal/web"
 )
 
-// What is held for stuck readers of channels of their own counts, each; one that would take
-// more than there is is cut. Of one channel they hold the same, and none is cut.
+// Readers that are stuck on channels of their own each count with what is held for them, and
+// a reader for which there is no room is cut. Readers of one channel share what is held, and
+// none is cut.
 func TestMaxHeldBytes(t *testing.T) {
 	for name, channel := range map[string]func(int) string{
 		"own":    func(n int) string { return fmt.Sprint("c", n) },
@@ -45,8 +46,8 @@ func TestMaxHeldBytes(t *testing.T) {
 	}
 }
 
-// A backend that does not read its answers for a while is not cut, however little may be held:
-// each of its requests is answered.
+// A backend that does not read its answers for a while is not cut, whatever the limit: each
+// of its requests is answered.
 func TestAnswersBeyondMaxHeldBytes(t *testing.T) {
 	const requests = 200
 	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: 1000})
@@ -70,8 +71,8 @@ func TestAnswersBeyondMaxHeldBytes(t *testing.T) {
 	}
 }
 
-// A client that polls and reads slowly gets all that is kept, however little may be held
-// for it: its responses are no larger than that.
+// A client that polls and reads slowly gets all stored messages, even with a low limit of
+// held bytes: its responses are no larger than the limit.
 func TestSlowPollWithinMaxHeldBytes(t *testing.T) {
 	const messages, size = 20, 4000
 	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: messages * size / 2})
@@ -98,8 +99,9 @@ func TestSlowPollWithinMaxHeldBytes(t *testing.T) {
 	}
 }
 
-// Requests that are still arriving take no more than max-held-bytes: those that have
-// had a second make room, else the new one is refused. The admin side is let in.
+// Requests that are still arriving take no more than max-held-bytes. Those that have been
+// arriving for a second are evicted; if there are none, the new one is refused. The admin
+// side is always admitted.
 func TestSlowBodiesAreBounded(t *testing.T) {
 	const size = 100_000
 	st := newStage(t, Config{Loops: 1, MaxHeldBytes: 4 * size})
@@ -137,7 +139,8 @@ func TestSlowBodiesAreBounded(t *testing.T) {
 	}
 }
 
-// Many requests of which little is kept make no room for as many of which much is.
+// If many requests with few buffered bytes are evicted, they do not make room for as many
+// requests with large bodies.
 func TestLargeBodiesBesideSmallOnes(t *testing.T) {
 	const size, small, limit = 60_000, 300, 200_000
 	st := newStage(t, Config{Loops: 1, MaxHeldBytes: limit})

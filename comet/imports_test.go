@@ -101,7 +101,7 @@ func TestDirections(t *testing.T) {
 	}
 }
 
-// TestInside checks that only tests use what is there for tests.
+// TestInside: only tests use broker.Inside.
 func TestInside(t *testing.T) {
 	uses := 0
 	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {

@@ -259,8 +259,8 @@ func TestLateEventOfMany(t *testing.T) {
 	check(t, h.srv, true, "at the end")
 }
 
-// TestLateHandOver: a server that takes over knows the place of each channel, also of one whose
-// place is being asked for, and who waits for that.
+// TestLateHandOver: a server that takes over knows the position of each channel, also one
+// that has been requested, and the requests that wait for it.
 func TestLateHandOver(t *testing.T) { ways(t, testLateHandOver) }
 
 func testLateHandOver(t *testing.T, handOver func(*harness, func(*Config))) {
@@ -309,8 +309,8 @@ func testLateHandOver(t *testing.T, handOver func(*harness, func(*Config))) {
 	check(t, h.srv, true, "at the end")
 }
 
-// TestLateAhead: a client that another server has told of later messages than this one knows is not
-// moved back: the log is asked.
+// TestLateAhead: a client that has later numbers from another server is not moved back: the
+// log is asked.
 func TestLateAhead(t *testing.T) {
 	for _, path := range []string{"/poll?cname=a&seq=4", "/poll?cname=a&seq=4&epoch=", "/stream?cname=a&seq=4&lost=1", "/sse?cname=a&seq=4"} {
 		h, log := newLate(t, Config{})
@@ -351,9 +351,9 @@ func TestLateAhead(t *testing.T) {
 	}
 }
 
-// TestLateAheadOfMaster: a client that another server has told of numbers of a new master is not
-// moved back by a server that still asks the old one. It waits until that server has heard of the
-// new master, or has come to those numbers.
+// TestLateAheadOfMaster: a client that has numbers of a new master from another server is
+// not moved back by a server that still asks the old master. Its request waits until this
+// server knows the new master, or has reached those numbers.
 func TestLateAheadOfMaster(t *testing.T) {
 	for _, path := range []string{"/poll?cname=a&seq=65540", "/stream?cname=a&seq=65540&lost=1", "/sse?cname=a&seq=65540", "/history?cname=a&seq=65540", "/ws?cname=a&seq=65540"} {
 		for _, missed := range []bool{false, true} {

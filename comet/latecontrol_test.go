@@ -15,8 +15,8 @@ import (
 	"ccomet/comet/internal/token"
 )
 
-// TestLateOlder: older messages are requested once, when a client wants them. Messages that come
-// meanwhile reach the others without a wait.
+// TestLateOlder: older messages are requested once, when a client wants them. Messages that
+// come meanwhile reach the other clients without a wait.
 func TestLateOlder(t *testing.T) {
 	h, log := newLate(t, Config{ChannelBufferSize: 6})
 	for range 3 {
@@ -57,8 +57,9 @@ func TestLateOlder(t *testing.T) {
 	check(t, h.srv, true, "at the end")
 }
 
-// TestLateOutage: if the log does not answer, each kind of request is refused after a while, with
-// 503 and when to come back. Waiting clients go on waiting, and everything recovers by itself.
+// TestLateOutage: if the log does not answer, each kind of request is refused after a while,
+// with 503 and a retry time. Waiting clients stay connected, and everything recovers by
+// itself.
 func TestLateOutage(t *testing.T) {
 	h, log := newLate(t, Config{CComet: []string{"unix:/none"}})
 	waits := h.connect(h.srv.shards[0], conn.Front, 0)
@@ -290,8 +291,9 @@ func testLatePresence(h *harness, log *lateLog, e *end) {
 	check(h.t, h.srv, true, "at the end")
 }
 
-// TestLateOlderAnew: an answer with all that the log keeps is useless if the history here has begun
-// anew since. An answer that comes after it, and was not a request for all, is not taken for all.
+// TestLateOlderAnew: an answer with all stored messages is not used if the history here was
+// restarted after the request. A later answer to a smaller request is not taken for all
+// messages.
 func TestLateOlderAnew(t *testing.T) {
 	h, log := newLate(t, Config{})
 	for range 3 {
@@ -328,8 +330,8 @@ func TestLateOlderAnew(t *testing.T) {
 	check(t, h.srv, true, "at the end")
 }
 
-// TestLateHistoryGap: an answer of /history has no gap between its messages, even if it is of
-// another life than was asked for: the client is told of the gap when it continues.
+// TestLateHistoryGap: an answer of /history has no gap between its messages, even if it is
+// of another life than the client asked for. The client learns of the gap when it continues.
 func TestLateHistoryGap(t *testing.T) {
 	h, log := newLate(t, Config{})
 	log.prompt = true

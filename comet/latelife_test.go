@@ -21,8 +21,8 @@ func (l *lateLog) end(name string) mail.Mail {
 	return closed
 }
 
-// TestLateLife: a client may come from a life of the channel that this server has not heard of yet,
-// for example because it was frozen. It is not moved back to the life before.
+// TestLateLife: a client may know a life of the channel of which this server has not heard
+// yet, for example because it was frozen. The client is not moved back to the life before.
 func TestLateLife(t *testing.T) {
 	for _, path := range []string{"/poll?cname=a&seq=5&lost=1&epoch=", "/stream?cname=a&seq=5&lost=1&epoch=", "/sse?cname=a&seq=5&lost=1&epoch=", "/history?cname=a&seq=5&epoch=", "/ws?cname=a&seq=5&lost=1&epoch="} {
 		for _, whole := range []bool{false, true} {
@@ -72,8 +72,8 @@ func TestLateLife(t *testing.T) {
 	}
 }
 
-// TestLateLives: clients of a life that is over are told so, however many they are, after a few
-// questions to the log.
+// TestLateLives: clients of a life that has ended are told so, after a few questions to the
+// log, however many clients there are.
 func TestLateLives(t *testing.T) {
 	h, log := newLate(t, Config{})
 	log.prompt, log.epoch = true, record.Scatter(2)

@@ -8,8 +8,8 @@ import (
 	"ccomet/comet/internal/conn"
 )
 
-// TestLateTouch: once a day the log is told of a channel that has subscribers. A channel
-// without any is not mentioned, and expires.
+// TestLateTouch: once a day the log is told that a channel with subscribers exists. A
+// channel without subscribers is not reported, and expires.
 func TestLateTouch(t *testing.T) {
 	h, log := newLate(t, Config{ChannelTimeout: time.Hour, PollingTimeout: 2 * time.Hour})
 	log.prompt = true

@@ -50,9 +50,9 @@ func TestMaxConnections(t *testing.T) {
 	srv.dial(conn.Front).ask("/ping")
 }
 
-// At max-connections, after connections that are idle between requests, the request
-// makes room that has been arriving for longest. A client that waits, or has just
-// come, does not make room; nor does the admin side.
+// At max-connections, idle connections between requests are evicted first, then the
+// connection whose request has been arriving for longest. A client that waits, or has just
+// come, is not evicted; nor is the admin side.
 func TestSlowRequestsMakeRoom(t *testing.T) {
 	st := newStage(t, Config{Loops: 1, MaxConnections: 6, RequestTimeout: 5 * time.Second, BodyTimeout: 20 * time.Second})
 	s := st.srv.shards[0]
@@ -116,8 +116,8 @@ func TestMaxConnectionsPerAddress(t *testing.T) {
 	srv.dialFrom("127.0.0.2", srv.FrontAddrs()[0]).ask("/ping")
 }
 
-// An address that is refused again and again does not keep others out by its lingering
-// connections.
+// Lingering connections of an address that is refused again and again do not keep other
+// clients out.
 func TestRefusedMakeRoom(t *testing.T) {
 	srv := startWire(t, Config{Loops: 1, MaxConnections: 3, MaxConnectionsPerAddress: 1})
 	var waiting []*wireConn
@@ -227,7 +227,7 @@ func TestMaxHistoryBytes(t *testing.T) {
 	}
 }
 
-// Most of a short message is not its text, and counts.
+// The memory of a short message is counted completely, although most of it is not its text.
 func TestShortMessagesCountAsTheyAre(t *testing.T) {
 	const ceiling = 50_000
 	st := newStage(t, Config{Loops: 1, MaxHistoryBytes: ceiling, ChannelBufferSize: 10_000})
@@ -366,7 +366,7 @@ func TestRetryIsSpread(t *testing.T) {
 	}
 }
 
-// A client that is still being answered does not make room.
+// A client that is still being answered is not evicted.
 func TestNotIdleWhileAnswered(t *testing.T) {
 	page := web.Page{Path: "/page", ContentType: frame.TypeText, Body: bytes.Repeat([]byte("x"), 100_000)}
 	h := newHarness(t, Config{Loops: 1, MaxConnections: 1, Pages: []web.Page{page}})

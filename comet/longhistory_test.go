@@ -130,8 +130,8 @@ func TestHistoryKeepAlive(t *testing.T) {
 	}
 }
 
-// If messages are dropped while a slow reader gets them, the answer ends early, but is
-// valid.
+// If messages are dropped while a slow reader gets them, the answer ends early, but is valid
+// JSON.
 func TestHistoryDroppedUnderWay(t *testing.T) {
 	for _, path := range []string{"/history?cname=a", "/history?cname=a&seq=1"} {
 		h, publisher := longHistory(t, Config{Loops: 2}, 100)

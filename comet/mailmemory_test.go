@@ -13,9 +13,10 @@ import (
 	"ccomet/httplite/websocket"
 )
 
-// TestPublishToLoopThatDoesNotTurn: what is published to channels whose home does not turn
-// waits in mail, which is bounded: publishes beyond that are refused, by name, and those to
-// other loops' channels are not. When the home turns again, all that were taken are published.
+// TestPublishToLoopThatDoesNotTurn: publishes to channels whose home does not turn wait in
+// its mail, which is bounded. Publishes beyond the bound are refused with its name; those to
+// channels of other loops are not. When the home turns again, all accepted messages are
+// published.
 func TestPublishToLoopThatDoesNotTurn(t *testing.T) {
 	const held, size, publishers, each = 8 << 20, 20_000, 8, 100
 	st := newStage(t, Config{Loops: 2, MaxHeldBytes: held, WSPublish: true})
@@ -69,8 +70,8 @@ func TestPublishToLoopThatDoesNotTurn(t *testing.T) {
 	}
 }
 
-// TestLastMailKeepsNothingAlive: a loop that sleeps keeps nothing of the mail that it has
-// read. A message there would keep all that are published behind it, for as long as it sleeps.
+// TestLastMailKeepsNothingAlive: a sleeping loop keeps no mail that it has read. A message
+// there would keep all messages alive that are published after it.
 func TestLastMailKeepsNothingAlive(t *testing.T) {
 	const messages = 100
 	st := newStage(t, Config{Loops: 2, ChannelBufferSize: 10})
@@ -124,9 +125,9 @@ func TestBroadcastOnItsWayIsCounted(t *testing.T) {
 	onTheirWay(0)
 }
 
-// TestUnreadRunKeepsLittleAlive: a loop that does not turn, and has been sent messages that a
-// channel keeps, keeps alive what is published behind them: not more than its bound, beyond
-// which publishes are refused. Once it has read them, publishing goes on.
+// TestUnreadRunKeepsLittleAlive: if a loop does not turn after it was sent stored messages,
+// they keep the messages alive that are published after them, up to a bound. Beyond it
+// publishes are refused. When the loop has read them, publishes are accepted again.
 func TestUnreadRunKeepsLittleAlive(t *testing.T) {
 	const size = 50_000
 	st := newStage(t, Config{Loops: 2, ChannelBufferSize: 10})

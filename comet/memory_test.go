@@ -16,9 +16,9 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// TestSnapshotKeepsLittleAlive: a snapshot that a writer has while its disk stalls keeps
-// alive what was kept when it was taken, up to its bound and a channel, and nothing of what
-// is published later.
+// TestSnapshotKeepsLittleAlive: while a writer's disk stalls, its snapshot keeps alive what
+// was stored when it was taken, up to its bound and the messages of one channel, and no
+// later messages.
 func TestSnapshotKeepsLittleAlive(t *testing.T) {
 	const channels, messages, size = 40, 10, 10_000
 	cfg := stateConfig(t)
@@ -63,7 +63,7 @@ func TestSnapshotKeepsLittleAlive(t *testing.T) {
 	runtime.KeepAlive(st)
 }
 
-// places is how many messages are alive: where one is made in the place of another, they are one.
+// places returns how many messages are alive. Messages in the same memory count as one.
 func places(list []weak.Pointer[msg.Message]) int {
 	alive := map[*msg.Message]bool{}
 	for _, p := range list {
@@ -74,8 +74,8 @@ func places(list []weak.Pointer[msg.Message]) int {
 	return len(alive)
 }
 
-// TestPumpsKeepLittleRendered: what pumps have rendered when a turn's budget ends is
-// bounded, and rendered again where that is more.
+// TestPumpsKeepLittleRendered: the bytes that pumps have rendered when a turn's budget ends
+// are bounded. What exceeds the bound is rendered again.
 func TestPumpsKeepLittleRendered(t *testing.T) {
 	const channels, messages, size = 64, 5, 60_000
 	h := newHarness(t, Config{Loops: 1})
@@ -124,8 +124,8 @@ func TestPumpsKeepLittleRendered(t *testing.T) {
 	}
 }
 
-// TestRoundsAreBounded: what a pump renders for a round is bounded, however much waits to
-// be delivered, and every client receives all of it in order.
+// TestRoundsAreBounded: the bytes that a pump renders for a round are bounded, and every
+// client receives all messages in order.
 func TestRoundsAreBounded(t *testing.T) {
 	const messages, size = 40, 100_000
 	h := newHarness(t, Config{Loops: 1, ChannelBufferBytes: 2 * messages * size})
@@ -180,8 +180,9 @@ func TestRoundsAreBounded(t *testing.T) {
 	}
 }
 
-// TestPublishWhileSubscribersLag: what is on its way to subscribers is bounded. Beyond
-// that a publish is refused, by name, until they have what there is.
+// TestPublishWhileSubscribersLag: the messages on their way to subscribers are bounded.
+// Beyond the bound a publish is refused with its name, until the subscribers have received
+// some.
 func TestPublishWhileSubscribersLag(t *testing.T) {
 	const held, size, published, fit = 7000, 1500, 5, 3
 	h := newHarness(t, Config{Loops: 1, MaxHeldBytes: held})

@@ -179,7 +179,7 @@ func (m *model) rest() {
 	}
 }
 
-// handOver has another server go on, with the same loops or with others.
+// handOver continues the server in another one, with the same loops or with others.
 func (m *model) handOver() {
 	loops := len(m.srv.shards)
 	h := &harness{t: m.t, srv: m.srv, now: m.now, byName: m.rng.IntN(2) == 0}

@@ -167,7 +167,7 @@ func (c *member) comesBack(seq int32, epoch string) string {
 	return fmt.Sprintf("Last-Event-ID: %d.%s\r\n", seq-1, epoch)
 }
 
-// compare compares what has come with what was to come.
+// compare compares the received messages with the expected ones.
 func (c *member) compare() {
 	c.m.t.Helper()
 	lines, ids := c.hear()

@@ -234,8 +234,8 @@ var adminFacts = map[string]func(*facts){
 	},
 }
 
-// If the server gives a response up it cuts it, without a last chunk: the client
-// comes back.
+// If the server gives up a response, it ends it without a last chunk, so that the client
+// reconnects.
 func TestStopCuts(t *testing.T) {
 	srv, err := New(Config{Front: []string{"127.0.0.1:0"}, Admin: []string{"127.0.0.1:0"}, Clock: func() time.Time { return noon }})
 	if err != nil {

@@ -88,9 +88,9 @@ func newWorld(t *testing.T, seed uint64) *world {
 	return w
 }
 
-// repeatable takes chance out of the server: a seed means the same each time.
-// The hash that gives channels their homes cannot be chosen, so it is thrown
-// until it falls as the seed wants it.
+// repeatable removes chance from the server, so that a seed always gives the same test. The
+// hash that determines the channels' homes cannot be set, so servers are made until it fits
+// the seed.
 func (h *harness) repeatable(rng *rand.Rand, channels []string) { repeatable(h.srv, rng, channels) }
 
 func repeatable(srv *Server, rng *rand.Rand, channels []string) {
@@ -232,7 +232,7 @@ func (w *world) publisher() *publisher {
 	return p
 }
 
-// shard is a loop, by a number that there may be no loop of now.
+// shard returns the loop with a number, which may exceed the present number of loops.
 func (w *world) shard(i int) *shard { return w.srv.shards[i%len(w.srv.shards)] }
 
 // publish pipelines a burst.
@@ -290,7 +290,7 @@ func (w *world) hear() {
 	w.clients = alive
 }
 
-// checkPage looks at what an operator's question was answered.
+// checkPage checks the answer to an operator's question.
 func (w *world) checkPage(path, head, body string) {
 	switch {
 	case path == "/readyz" && body != "ok":
@@ -303,7 +303,7 @@ func (w *world) checkPage(path, head, body string) {
 	}
 }
 
-// acknowledge takes the answers that a publisher has got.
+// acknowledge handles the answers to a publisher.
 func (w *world) acknowledge(p *publisher) {
 	p.read()
 	for len(p.in) > 0 {
@@ -347,8 +347,8 @@ func (w *world) acknowledge(p *publisher) {
 	}
 }
 
-// compare holds what clients saw against what publishers were told, and, at
-// rest, every client's cursor against its channel.
+// compare compares what clients received with what publishers were told and, at rest, every
+// client's cursor with its channel.
 func (w *world) compare() {
 	for key, seq := range w.seen {
 		_, content, _ := strings.Cut(key, " ")

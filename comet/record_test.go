@@ -15,7 +15,8 @@ import (
 	"ccomet/reactor"
 )
 
-// What waits is kept in records that the collector has nothing to scan in.
+// Waiting clients are kept in records without pointers, which the garbage collector does not
+// scan.
 func TestRecordsHoldNoPointers(t *testing.T) {
 	for _, rec := range append(broker.Inside{}.Records(), hub.Subscriber{}, hub.Roster{}, record.Name{}, mail.Ref{}, reactor.Timer{}) {
 		walkType(t, reflect.TypeOf(rec), reflect.TypeOf(rec).Name())
@@ -78,8 +79,8 @@ func TestFurtherChannelIsOneRecord(t *testing.T) {
 	}
 }
 
-// A client that waits owns nothing but records: no buffer, no parser, no pump; and
-// time that passes without anything due brings no call and no work.
+// A waiting client has only records: no buffer, no parser, no pump. While nothing is due, it
+// causes no system call and no work.
 func TestWaitingOwnsNothing(t *testing.T) {
 	h := newHarness(t, Config{Loops: 2})
 	const clients = 200

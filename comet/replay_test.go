@@ -23,9 +23,8 @@ func (h *harness) backlog(cname string, n, size int) {
 	h.settle()
 }
 
-// TestManyThatComeBackShareTheTurns: clients that come for a long backlog get all of it,
-// in order. A turn renders at most its budget, and one answer for each client that got
-// one.
+// TestManyThatComeBackShareTheTurns: clients that reconnect with a long backlog get all of
+// it, in order. A turn renders at most its budget, and one answer for each client.
 func TestManyThatComeBackShareTheTurns(t *testing.T) {
 	const clients, messages, size = 160, 12, 10_000
 	for _, transport := range []string{"stream", "sse"} {
@@ -78,8 +77,8 @@ func TestManyThatComeBackShareTheTurns(t *testing.T) {
 	}
 }
 
-// TestSlowReaderCostsWhatItIsSent: for a reader that takes its backlog in small pieces,
-// no more is rendered than it is sent, in one answer each time that it has drained.
+// TestSlowReaderCostsWhatItIsSent: for a reader that takes its backlog in small pieces, no
+// more is rendered than is sent to it, in one answer each time that its output was written.
 func TestSlowReaderCostsWhatItIsSent(t *testing.T) {
 	const messages, size = 300, 1000
 	h := newHarness(t, Config{Loops: 1, ChannelBufferSize: messages})

@@ -121,8 +121,8 @@ func TestSecondLifeOfABrowser(t *testing.T) {
 	}
 }
 
-// A channel has begun anew and has no messages yet: the loss is reported, and new messages
-// come.
+// A channel was created again and has no messages yet: the loss is reported, and new
+// messages come.
 func TestSecondLifeBeginsWithTheReturn(t *testing.T) {
 	for _, lost := range []string{"", "&lost=1"} {
 		srv := secondLife(t, 0)

@@ -303,7 +303,7 @@ func TestStuckAtAGap(t *testing.T) {
 	}
 }
 
-// TestStateWithinLimits: the current limits apply.
+// TestStateWithinLimits: loaded channels obey the current limits.
 func TestStateWithinLimits(t *testing.T) {
 	cfg := stateConfig(t)
 	h := newHarness(t, cfg)

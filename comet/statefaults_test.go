@@ -146,7 +146,7 @@ func TestStateOfLoopsThatHaveEnded(t *testing.T) {
 	}
 }
 
-// TestStateThatCannotBe: the error comes before the server listens.
+// TestStateThatCannotBe: an unusable state file is an error before the server listens.
 func TestStateThatCannotBe(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{filepath.Join(dir, "none", "state"), dir} {

@@ -55,9 +55,10 @@ func (p *pollsOn) takes(t *testing.T, e *end) bool {
 	return over && len(list) > 0
 }
 
-// TestPollsAfterCrashesInARow: a client that polls several channels has the newest message of each
-// after any number of crashes with one state file, which does not have what it has seen, nor
-// perhaps any history: whether it waits when that is published, or comes later.
+// TestPollsAfterCrashesInARow: after any number of crashes with one state file, a client
+// that polls several channels gets the newest message of each, whether it waits when the
+// message is published or comes later. The file has neither the numbers that the client has
+// seen nor, perhaps, any history.
 func TestPollsAfterCrashesInARow(t *testing.T) {
 	for kind := range 8 {
 		told, keeps, fills := kind&1 != 0, kind&2 != 0, kind&4 != 0
@@ -73,7 +74,7 @@ func TestPollsAfterCrashesInARow(t *testing.T) {
 	}
 }
 
-// pollsThroughCrashes has a client poll in one life of a server after the other; fills: it
+// pollsThroughCrashes lets a client poll a series of servers, each after a crash; fills: it
 // catches up before each crash.
 func pollsThroughCrashes(t *testing.T, cfg Config, p *pollsOn, random *rand.Rand, fills bool) {
 	h := newHarness(t, cfg)

@@ -100,7 +100,7 @@ func TestRollCall(t *testing.T) {
 	}
 }
 
-// A slow listener gets everything, and one that has gone costs nothing more.
+// A slow listener gets everything, and one that has disconnected causes no more work.
 func TestRollCallOfASlowListener(t *testing.T) {
 	st := newStage(t, Config{Loops: 2})
 	const many = 30000 // with names that make megabytes

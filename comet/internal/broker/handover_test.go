@@ -7,7 +7,8 @@ import (
 	"ccomet/comet/internal/handover/known"
 )
 
-// TestByNameKnowsRecords: whoever adds a field to a record says here what stands for it by names.
+// TestByNameKnowsRecords: each field of a record is listed with what describes it by name. A
+// new field must be added.
 func TestByNameKnowsRecords(t *testing.T) {
 	known.Fields(t, reflect.TypeFor[Channel](), map[string]string{
 		"Next": "Next", "Gen": "Epoch", "link": "made anew", "history": "History", "subs": "counted", "lease": "Left", "loops": "counted",
@@ -21,7 +22,8 @@ func TestByNameKnowsRecords(t *testing.T) {
 	})
 }
 
-// TestHandOverKnowsBroker: whoever adds a field says here whether it is handed over.
+// TestHandOverKnowsBroker: each field is listed with how it is handed over. A new field must
+// be added.
 func TestHandOverKnowsBroker(t *testing.T) {
 	known.Fields(t, reflect.TypeFor[Broker](), map[string]string{
 		"Mailer": "empty: Quiet", "loop": "given", "cfg": "given", "totals": "given", "tokens": "of the secret, which the server has",

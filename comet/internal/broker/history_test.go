@@ -14,8 +14,8 @@ import (
 	"ccomet/comet/internal/msg"
 )
 
-// TestHistoryKeepsTheLast holds what a channel keeps against the messages as they came:
-// short ones, which lie together, long ones, and such that others share.
+// TestHistoryKeepsTheLast compares a channel's history with the published messages: short
+// ones, which lie together in a block, long ones, and ones that share content.
 func TestHistoryKeepsTheLast(t *testing.T) {
 	seed := rand.Uint64()
 	if text := os.Getenv("CCOMET_SEED"); text != "" {
@@ -86,9 +86,9 @@ func (b *keeping) same(ch *Channel, came []*msg.Message, contents [][]byte) erro
 	return nil
 }
 
-// TestHistoryKeepsLittleAlive: of what a channel has let go of, no more is alive than lies
-// together with what it keeps, or is to be used again, each an eighth of that at the most; and
-// what it keeps takes little more memory than its bytes.
+// TestHistoryKeepsLittleAlive: the memory of a history is little more than the bytes of its
+// messages. Dropped messages are alive only if they lie in a block with stored ones, or in a
+// spare block; each is at most an eighth of the history.
 func TestHistoryKeepsLittleAlive(t *testing.T) {
 	for _, size := range []int{1, 64, 150, 400} {
 		b, ch := keeper(t, 100)

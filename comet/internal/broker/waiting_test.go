@@ -50,7 +50,7 @@ func TestWaitingExpires(t *testing.T) {
 	}
 }
 
-// TestWaitingReached: requests are taken away when the channel has come to their number, and
+// TestWaitingReached: requests are removed when the channel has reached their number, and
 // all of them when its numbers continue elsewhere.
 func TestWaitingReached(t *testing.T) {
 	q, ch := newWaiting(), &Channel{Next: 5}
@@ -74,8 +74,8 @@ func TestWaitingReached(t *testing.T) {
 	}
 }
 
-// TestWaitingOrphans: when a channel is closed its requests are orphans, and what the log
-// has sent is dropped and counted.
+// TestWaitingOrphans: when a channel is closed, its requests become orphans, and entries of
+// the log that wait with them are dropped and counted.
 func TestWaitingOrphans(t *testing.T) {
 	q := newWaiting()
 	q.add(1, q.forNumber(1), request(9), start)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestPages: each connection has the page that it was given last. An origin is in the list
-// once, while a connection has it, and its place is used again.
+// TestPages: each connection has the page that it was given last. An origin is listed once
+// while connections have it, and then its place is used again.
 func TestPages(t *testing.T) {
 	const conns, origins = 20, 5
 	rng := rand.New(rand.NewPCG(1, 2))

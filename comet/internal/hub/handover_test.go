@@ -7,7 +7,8 @@ import (
 	"ccomet/comet/internal/handover/known"
 )
 
-// TestByNameKnowsRecords: whoever adds a field to a record says here what stands for it by names.
+// TestByNameKnowsRecords: each field of a record is listed with what describes it by name. A
+// new field must be added.
 func TestByNameKnowsRecords(t *testing.T) {
 	known.Fields(t, reflect.TypeFor[Subscriber](), map[string]string{
 		"Conn": "Conn", "Roster": "Home, Channel", "Next": "made anew; no later join: Quiet", "prev": "made anew, or Place", "Cursor": "Cursor",
@@ -23,7 +24,8 @@ func TestByNameKnowsRecords(t *testing.T) {
 	}
 }
 
-// TestHandOverKnowsHub: whoever adds a field says here whether it is handed over.
+// TestHandOverKnowsHub: each field is listed with how it is handed over. A new field must be
+// added.
 func TestHandOverKnowsHub(t *testing.T) {
 	known.Fields(t, reflect.TypeFor[Hub](), map[string]string{
 		"Mailer": "empty: Quiet", "Table": "given", "Heads": "given", "Buffers": "new", "loop": "given", "cfg": "given", "homes": "given", "totals": "given",

@@ -8,8 +8,7 @@ import (
 	"ccomet/comet/internal/mail"
 )
 
-// A crowd of polls that comes again uses the same memory. Garbage takes memory until it is
-// collected; it was several times what the mails take.
+// A crowd of polls that comes again uses the same memory, and leaves no garbage.
 func TestLaterJoinsAreNoGarbage(t *testing.T) {
 	const crowd, times = 2000, 20
 	var l laterJoins
