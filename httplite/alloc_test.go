@@ -69,7 +69,7 @@ func TestNoAllocations(t *testing.T) {
 	noAllocs(t, "bad input", func() {
 		r.Reset()
 		if _, err := r.Parse(bad, nil); err == nil {
-			t.Fatal("accepted")
+			t.Fatal("it was accepted")
 		}
 		r.Reset()
 	})

@@ -38,12 +38,12 @@ func TestMaxConns(t *testing.T) {
 	p.exchange(bound)
 	dialPeer(t, bound).readAll(p)
 	if len(p.warned) != 1 {
-		t.Fatal("the same trouble was warned of again")
+		t.Fatal("the same failure was logged again")
 	}
 	p.later(2 * episode)
 	dialPeer(t, bound).readAll(p)
 	if len(p.warned) != 2 {
-		t.Fatal("new trouble was not warned of")
+		t.Fatal("a new failure was not logged")
 	}
 }
 
@@ -81,7 +81,7 @@ func TestCloseListenersOfASharedSocket(t *testing.T) {
 	p.loop.CloseListeners()
 	far := dialPeer(t, ln.Addr())
 	if events, err := p.loop.poller.wait(0); len(events) != 0 || err != nil {
-		t.Fatal("the loop is still told:", events, err)
+		t.Fatal("the loop still gets events:", events, err)
 	}
 	q.until("accepted", func() bool { return len(q.opened) == 1 })
 	far.take()
@@ -114,10 +114,10 @@ func TestAddListenerFailureLeavesTheListener(t *testing.T) {
 	p := newProbe(t, Config{})
 	ln := mustListen(t, "127.0.0.1:0", SocketOptions{})
 	if err := p.loop.AddListener(&Listener{fd: 1 << 20}, 0); err == nil {
-		t.Fatal("added what is not open")
+		t.Fatal("an fd that is not open was added")
 	}
 	if len(p.loop.listeners) != 0 {
-		t.Fatal("it is kept")
+		t.Fatal("it was kept")
 	}
 	ln.Close()
 }
@@ -167,7 +167,7 @@ func runOutOfDescriptors(t *testing.T) {
 			t.Fatalf("client %d was refused with %q", i, got)
 		}
 		if got, end := another.take(); string(got) != "no room: too many open files\n" || !end {
-			t.Fatalf("one was refused, the other has to wait: %q", got)
+			t.Fatalf("one was refused, so the other must wait: %q", got)
 		}
 		if s := p.loop.Stats(); s.Refused != int64(2*i+2) || s.Accepted != 0 {
 			t.Fatalf("%+v", s)
@@ -269,7 +269,7 @@ func TestAcceptRate(t *testing.T) {
 		p.turn()
 	}
 	if got := p.loop.Stats().Accepted; got != 12 {
-		t.Fatalf("%d connections are accepted in the end", got)
+		t.Fatalf("%d connections are accepted at the end", got)
 	}
 	if f := p.loop.Figures(); f.Pauses < 3 || f.Troubles != 0 {
 		t.Errorf("%d pauses, %d troubles", f.Pauses, f.Troubles)

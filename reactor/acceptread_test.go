@@ -96,7 +96,7 @@ func TestAcceptsInARush(t *testing.T) {
 			t.Fatalf("%d connections are accepted, want 1", got)
 		}
 		if most := p.loop.listeners[0].most; most != 1 {
-			t.Fatalf("a turn asked for %d connections, with no rush before it", most)
+			t.Fatalf("a turn expected %d connections, without a rush before it", most)
 		}
 		before++
 		p.turn() // nothing comes in this turn
@@ -153,7 +153,7 @@ func TestOutputIsWatchedFromTheFirstShortWrite(t *testing.T) {
 			total += 64 << 10
 		}
 		if p.loop.record(c).flags&flagOutput == 0 {
-			t.Fatal("the kernel does not tell when it can be written to")
+			t.Fatal("the kernel does not report that it is writable")
 		}
 		got := 0
 		p.until("all is read", func() bool {
@@ -176,7 +176,7 @@ func TestOutputCannotBeWatched(t *testing.T) {
 	}
 	for p.loop.Open(c) {
 		if p.loop.Blocked(c) {
-			t.Fatal("it waits for what is never told")
+			t.Fatal("it waits for an event that never comes")
 		}
 		_ = p.loop.Write(c, make([]byte, 64<<10))
 	}

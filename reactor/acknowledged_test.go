@@ -14,7 +14,7 @@ func TestWriteTime(t *testing.T) {
 	p := newProbe(t, Config{WriteTimeout: 10 * time.Second})
 	c := p.exchange(p.listen("127.0.0.1:0", SocketOptions{Unsent: 50_000}))
 	if got := p.loop.WriteTime(c); got != 10*time.Second {
-		t.Errorf("%v, and nothing is to be read", got)
+		t.Errorf("%v, but there is nothing to read", got)
 	}
 	for !p.loop.Blocked(c) {
 		if err := p.loop.Write(c, block); err != nil {
@@ -44,7 +44,7 @@ func TestAcknowledged(t *testing.T) {
 	p.until("it is accepted", func() bool { return len(p.opened) == 1 })
 	c := p.opened[0]
 	if n := p.loop.Unacknowledged(c); n != 0 {
-		t.Errorf("%d bytes, and none was written", n)
+		t.Errorf("%d bytes are left, but none was written", n)
 	}
 	raw, err := far.(*net.TCPConn).SyscallConn()
 	if err != nil {
@@ -63,7 +63,7 @@ func TestAcknowledged(t *testing.T) {
 		t.Fatal(err)
 	}
 	if n := p.loop.Unacknowledged(c); n != 100 {
-		t.Errorf("%d bytes of 100 that the peer does not get", n)
+		t.Errorf("%d of 100 bytes did not reach the peer", n)
 	}
 	p.until("the peer is silent", func() bool { return p.loop.Silence(c) > 0 })
 	control(func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DETACH_FILTER, 0) })

@@ -113,7 +113,7 @@ func TestMove(t *testing.T) {
 	clear(p.got)
 	now := p.move()
 	if p.loop.HeldOut(now[shared]) != held || held == 0 || !p.loop.Blocked(now[stuck]) {
-		t.Fatalf("held for the readers that are stuck: %d of %d", p.loop.HeldOut(now[shared]), held)
+		t.Fatalf("held for the stuck readers: %d of %d", p.loop.HeldOut(now[shared]), held)
 	}
 	if f := p.loop.Figures(); f.Blocked != figures.Blocked || f.HeldBytes < figures.HeldBytes || f.InputBytes == 0 || f.Open != figures.Open || f.Held != figures.Held {
 		t.Errorf("figures were %+v, and are %+v", figures, f)

@@ -77,7 +77,7 @@ func checkLoop(l *Loop) error {
 			blocked++
 		}
 		if free[i] {
-			return fmt.Errorf("record %d is live and free", i)
+			return fmt.Errorf("record %d is both live and free", i)
 		}
 		if err := checkRecord(l, i, r); err != nil {
 			return err

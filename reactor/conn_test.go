@@ -47,10 +47,10 @@ func TestStaleConnIsHarmless(t *testing.T) {
 	}
 	p.turn()
 	if *l.record(fresh) != before {
-		t.Fatalf("the new owner felt it: %+v, was %+v", *l.record(fresh), before)
+		t.Fatalf("the new owner has changed: %+v, was %+v", *l.record(fresh), before)
 	}
 	if data, end := far.take(); len(data) > 0 || end {
-		t.Fatal("the new owner's peer felt it")
+		t.Fatal("the new owner's peer was affected")
 	}
 }
 
@@ -68,13 +68,13 @@ func TestClosingConn(t *testing.T) {
 		l.SetTimer(c, 0)
 		l.Resume(c)
 		if l.Write(c, b) != ErrClosed || l.Alive(c) || l.User(c) != 5 || l.Tag(c) != 7 {
-			t.Error("not as it should be")
+			t.Error("wrong result")
 		}
 		return 0
 	}
 	p.onClosed = func(c Conn, _ error) {
 		if l.User(c) != 5 || l.ConnAt(c.Index()) != c {
-			t.Error("Closed cannot tell who it was")
+			t.Error("Closed cannot identify the connection")
 		}
 		if _, err := unix.Getpeername(l.Fd(c)); err != nil {
 			t.Error("Closed cannot ask the socket:", err)
@@ -84,7 +84,7 @@ func TestClosingConn(t *testing.T) {
 	p.turn()
 	p.mustBeClosed(c, nil)
 	if l.ConnAt(c.Index()) != 0 || l.Conns() != 0 || l.Stats().Open != 0 {
-		t.Fatal("still counted")
+		t.Fatal("it is still counted")
 	}
 }
 
@@ -158,7 +158,7 @@ func TestDetachAndAdopt(t *testing.T) {
 	far.send(" whole")
 	p.turn()
 	if p.calls != 1 || p.wasClosed(c) || p.loop.Conns() != 0 {
-		t.Fatal("the first loop still has something of it")
+		t.Fatal("the first loop still has data of it")
 	}
 	c, err = q.loop.Adopt(fd, 9, unread)
 	if err != nil || q.loop.Tag(c) != 9 || q.loop.Fd(c) != fd {
@@ -204,7 +204,7 @@ func TestAdoptFailureLeavesTheDescriptor(t *testing.T) {
 		t.Fatal("the descriptor is gone:", err)
 	}
 	if c, err := p.loop.Adopt(1<<20, 0, nil); c != 0 || err == nil {
-		t.Fatal("adopted what is not open")
+		t.Fatal("an fd that is not open was adopted")
 	}
 }
 
@@ -215,11 +215,11 @@ func TestTimers(t *testing.T) {
 	l.SetTimer(c, time.Second)
 	bare := l.Timer(2*time.Second, 77)
 	if l.User(bare) != 77 || l.Fd(bare) != -1 || l.Stats().Open != 1 || l.Conns() != 2 {
-		t.Fatal("a bare timer is not as it should be")
+		t.Fatal("a bare timer has wrong properties")
 	}
 	p.later(time.Second - time.Nanosecond)
 	if len(p.expired) != 0 {
-		t.Fatal("early")
+		t.Fatal("the timer expired early")
 	}
 	p.later(TickLength)
 	if !slices.Equal(p.expired, []Conn{c}) {
@@ -281,7 +281,7 @@ func TestExpireBudget(t *testing.T) {
 	peer.send("a request")
 	p.later(2 * time.Second)
 	if len(p.expired) != 2*expireBudget || string(p.got[c]) != "a request" {
-		t.Fatalf("%d told in two turns, and %q", len(p.expired), p.got[c])
+		t.Fatalf("%d timers expired in two turns, and got %q", len(p.expired), p.got[c])
 	}
 	for p.loop.waitTime(-1, p.now) == 0 {
 		p.turn()
@@ -302,7 +302,7 @@ func TestHeldOutAndTimeLeft(t *testing.T) {
 	l := p.loop
 	c, _ := p.pair()
 	if _, armed := l.TimeLeft(c); armed || l.HeldOut(c) != 0 {
-		t.Error("a connection that has neither")
+		t.Error("a connection without either was accepted")
 	}
 	l.SetTimer(c, time.Minute)
 	if left, armed := l.TimeLeft(c); !armed || left < time.Minute || left > time.Minute+TickLength {

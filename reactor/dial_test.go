@@ -126,7 +126,7 @@ func TestDialErrors(t *testing.T) {
 		}
 	}
 	if _, err := p.loop.Dial("127.0.0.1:1", "nonsense", 0, 0, SocketOptions{}); err == nil {
-		t.Error("dialled from nonsense")
+		t.Error("an invalid local address was accepted")
 	}
 	p.loop.Timer(episode, 0)
 	fds := [2]int{}

@@ -125,7 +125,7 @@ func TestAcceptingFaults(t *testing.T) {
 				v := &visitor{peer: dialPeer(t, bound)}
 				p.visit(v, outcomes)
 				if v.got != "hello" {
-					t.Fatalf("all is well, and a client gets %q", v.got)
+					t.Fatalf("a client got %q without a fault", v.got)
 				}
 			}
 			t.Log(outcomes)
@@ -288,7 +288,7 @@ func adoptAndDetach(p *probe) func(*testing.T) error {
 		f := faults.Swap(nil)
 		defer faults.Store(f)
 		if !p.loop.Alive(c) {
-			t.Error("it was not detached, and is gone")
+			t.Error("it was closed, although it was not detached")
 		}
 		if _, _, err := p.loop.Detach(c); err != nil {
 			t.Error(err)

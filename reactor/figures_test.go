@@ -103,7 +103,7 @@ func TestFiguresAreNotAheadOfStats(t *testing.T) {
 		t.Fatal(err)
 	}
 	if told, all := p.loop.Figures().Stats, p.loop.Stats(); told != all {
-		t.Errorf("the loop tells %+v, anybody else %+v", told, all)
+		t.Errorf("inside the loop: %+v, outside: %+v", told, all)
 	}
 }
 

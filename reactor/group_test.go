@@ -75,7 +75,7 @@ func TestGroupSharesAnAddress(t *testing.T) {
 		}
 	}
 	if total == most {
-		t.Error("a loop has had no connection out of", most)
+		t.Error("a loop has had no connection, of", most)
 	}
 	group.Stop()
 	if err := group.Wait(); err != nil {

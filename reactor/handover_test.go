@@ -58,7 +58,7 @@ func (p *probe) handOver(mayFail bool) {
 	}
 	// Its ticks have stood still, however long that took.
 	if now, before := p.loop.now.Sub(p.loop.start), old.now.Sub(old.start); now != before {
-		p.t.Fatalf("the loop has ticked for %v, and has for %v when it goes on", before, now)
+		p.t.Fatalf("the loop had ticked for %v, and then for %v after the hand-over", before, now)
 	}
 	old.conns.Release() // its mapping alone
 	if err := checkLoop(p.loop); err != nil {
@@ -97,12 +97,12 @@ func TestHandOver(t *testing.T) {
 	waitingPeer.closeWrite()
 	p.turn()
 	if len(p.got[unread]) > 0 || len(p.ended) > 0 {
-		t.Fatalf("while nothing is to be read: read %q, ended %v", p.got[unread], p.ended)
+		t.Fatalf("while input is held: read %q, ended %v", p.got[unread], p.ended)
 	}
 	blocked, held := p.loop.Blocked(stuck), p.loop.HeldOut(shared)
 	p.handOver(false)
 	if !blocked || !p.loop.Blocked(stuck) || p.loop.HeldOut(shared) != held || held == 0 {
-		t.Fatalf("held for the readers that are stuck: %v, %v, %d of %d", blocked, p.loop.Blocked(stuck), p.loop.HeldOut(shared), held)
+		t.Fatalf("held for the stuck readers: %v, %v, %d of %d", blocked, p.loop.Blocked(stuck), p.loop.HeldOut(shared), held)
 	}
 	partialPeer.send("f\n")
 	p.until("all that was sent is read", func() bool {
@@ -134,7 +134,7 @@ func (p *probe) wantAll(want []byte, peers ...*peer) {
 			return len(got) >= len(want)
 		})
 		if !bytes.Equal(got, want) {
-			p.t.Error("what was held arrives otherwise than it was written")
+			p.t.Error("held data arrived damaged")
 		}
 	}
 }
@@ -165,7 +165,7 @@ func TestHoldInput(t *testing.T) {
 		}
 	}
 	if len(p.opened) > 0 || p.wasClosed(gone) {
-		t.Fatalf("while nothing is to be read: opened %v, closed %v", p.opened, p.closed)
+		t.Fatalf("while input is held: opened %v, closed %v", p.opened, p.closed)
 	}
 	p.loop.ReleaseInput()
 	late.send("hello")
@@ -298,7 +298,7 @@ func mustKnow(t *testing.T, of reflect.Type, known map[string]string) {
 		}
 	}
 	if len(unknown) > 0 {
-		t.Errorf("%v: is %s handed over?", of, strings.Join(unknown, ", "))
+		t.Errorf("%v: decide whether %s is handed over", of, strings.Join(unknown, ", "))
 	}
 	if len(known) != fields {
 		t.Errorf("%v has %d fields, and %d are known here", of, fields, len(known))

@@ -92,7 +92,7 @@ func (p *probe) Expired(c Conn) {
 
 func (p *probe) Closed(c Conn, err error) {
 	if _, twice := p.closed[c]; twice {
-		p.t.Errorf("Closed told twice for %#x", uint64(c))
+		p.t.Errorf("Closed was called twice for %#x", uint64(c))
 	}
 	p.closed[c] = err
 	if p.onClosed != nil {

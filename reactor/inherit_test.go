@@ -41,7 +41,7 @@ func TestListenInherited(t *testing.T) {
 	address, bound := given(t, "tcp4", "127.0.0.1:0")
 	fd, _, _ := ParseInherited(address)
 	if got := p.listen(address, SocketOptions{KeepAlive: 45 * time.Second}); got != bound.String() {
-		t.Fatalf("it says %s, and is %s", got, bound)
+		t.Fatalf("it reports %s, but is bound to %s", got, bound)
 	}
 	if flags, _ := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); flags != unix.FD_CLOEXEC {
 		t.Error("a child process would inherit it")

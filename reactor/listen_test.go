@@ -118,7 +118,7 @@ func TestListenErrors(t *testing.T) {
 			ln.Close()
 			t.Errorf("listened on %q", address)
 		} else if !strings.Contains(err.Error(), "reactor: listen on ") {
-			t.Errorf("%q: the error does not say what was being done: %v", address, err)
+			t.Errorf("%q: the error does not name the operation: %v", address, err)
 		}
 	}
 	busy.Close()

@@ -93,7 +93,7 @@ func TestReleaseClosesEverything(t *testing.T) {
 				t.Error("dialled in a loop that is being released:", err)
 			}
 			if p.loop.Timer(time.Second, 0) != 0 {
-				t.Error("a new timer in a loop that is being released")
+				t.Error("a timer was made in a loop that is being released")
 			}
 		}
 	}
@@ -173,7 +173,7 @@ func TestWakeIsCoalesced(t *testing.T) {
 	}
 	p.turn()
 	if l.woken.Load() != 0 || l.asleep.Load() != 0 {
-		t.Fatal("the flags are not as they were")
+		t.Fatal("the flags have changed")
 	}
 }
 

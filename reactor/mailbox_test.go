@@ -12,7 +12,7 @@ func TestMailboxIsInOrder(t *testing.T) {
 	p := newProbe(t, Config{})
 	box := NewMailbox[int](p.loop)
 	if len(box.Drain()) != 0 {
-		t.Fatal("mail in a new box")
+		t.Fatal("a new mailbox is not empty")
 	}
 	next := 0
 	for round := range 100 {
@@ -40,11 +40,11 @@ func TestMailboxLetsGo(t *testing.T) {
 	box.Drain()
 	for _, m := range batch {
 		if m != nil {
-			t.Fatal("still refers to what it carried")
+			t.Fatal("it still refers to its content")
 		}
 	}
 	if cap(box.spare) > keepQueue || cap(box.queue) > keepQueue {
-		t.Fatal("still has the room of the rush")
+		t.Fatal("it still has the memory of the rush")
 	}
 }
 

@@ -102,7 +102,7 @@ func TestSetTag(t *testing.T) {
 	p.turn()
 	p.loop.SetTag(c, 1)
 	if next, _ := p.pair(); p.loop.Tag(next) != 7 {
-		t.Error("the tag of one that is gone went to the next")
+		t.Error("the tag of a closed connection was kept for the next")
 	}
 }
 

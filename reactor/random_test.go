@@ -80,7 +80,7 @@ func (w *world) link(i int, c Conn) *link {
 func (w *world) received(i int, c Conn, b []byte) int {
 	l := w.link(i, c)
 	if !bytes.Equal(b, stream(l.id, l.eaten, len(b))) {
-		w.t.Fatalf("%d: received what was not sent, at %d", l.id, l.eaten)
+		w.t.Fatalf("%d: received a wrong byte at %d", l.id, l.eaten)
 	}
 	if l.finished || w.loops[i].loop.record(c).flags&flagPaused != 0 {
 		w.t.Fatalf("%d: received when finished (%v) or paused", l.id, l.finished)
@@ -107,7 +107,7 @@ func (w *world) endedTold(i int, c Conn) {
 	paused := w.loops[i].loop.record(c).flags&flagPaused != 0
 	switch {
 	case !l.farEnded:
-		w.t.Fatalf("%d: ended, but its peer goes on", l.id)
+		w.t.Fatalf("%d: ended, but its peer has not", l.id)
 	case l.finished:
 		w.t.Fatalf("%d: ended when finished", l.id)
 	case !paused && l.shown != l.sent:
@@ -181,7 +181,7 @@ func (w *world) take(l *link) (end bool) {
 	}
 	data, end := l.far.take()
 	if !bytes.Equal(data, stream(l.id, l.read, len(data))) {
-		w.t.Fatalf("%d: the peer read what was not written, at %d", l.id, l.read)
+		w.t.Fatalf("%d: the peer read a wrong byte at %d", l.id, l.read)
 	}
 	l.read += len(data)
 	return end
@@ -295,7 +295,7 @@ func (w *world) settle() {
 	for _, l := range w.links {
 		w.take(l)
 		if l.overWith != nil && !l.hurt && !l.farReset {
-			w.t.Errorf("%d: closed with %v, and nobody had a reason", l.id, l.overWith)
+			w.t.Errorf("%d: closed with %v, without a reason", l.id, l.overWith)
 		}
 		if l.finished && !l.cut && !l.hurt && !l.farReset && l.overWith == nil && l.read != l.wrote {
 			w.t.Errorf("%d: finished, but of %d bytes %d arrived", l.id, l.wrote, l.read)

@@ -29,7 +29,7 @@ func TestIncompleteInputIsShownAgain(t *testing.T) {
 		t.Fatalf("consumed %q", got)
 	}
 	if held := p.loop.Stats().Held; held != 0 {
-		t.Fatal("a buffer is still borrowed with nothing in it")
+		t.Fatal("an empty buffer is still borrowed")
 	}
 }
 
@@ -104,7 +104,7 @@ func TestMaxInput(t *testing.T) {
 	far.send("0123456789")
 	p.turn()
 	if !p.loop.Alive(c) {
-		t.Fatal("closed with as much input as is allowed")
+		t.Fatal("closed with the largest permitted input")
 	}
 	far.send("!")
 	p.turn()
@@ -128,7 +128,7 @@ func TestPauseAndResume(t *testing.T) {
 	p.onReceived = nil
 	p.loop.Resume(c)
 	if p.calls != 1 {
-		t.Fatal("called back from inside Resume")
+		t.Fatal("the handler was called inside Resume")
 	}
 	p.turn()
 	if got := string(p.got[c]); got != "abcdef" {

@@ -69,7 +69,7 @@ func TestEndedWhilePausedAndAgain(t *testing.T) {
 	p.turn()
 	p.turn()
 	if len(p.ended) != 1 || p.calls != 0 {
-		t.Fatalf("paused: ended %d times, received %d times", len(p.ended), p.calls)
+		t.Fatalf("while paused: Ended was called %d times, Received %d times", len(p.ended), p.calls)
 	}
 	p.onEnded = func(c Conn) {
 		if string(p.got[c]) != "unread" {
@@ -80,7 +80,7 @@ func TestEndedWhilePausedAndAgain(t *testing.T) {
 	p.turn()
 	p.turn()
 	if len(p.ended) != 2 || p.calls != 1 {
-		t.Fatalf("resumed: ended %d times, received %d times", len(p.ended), p.calls)
+		t.Fatalf("after Resume: Ended was called %d times, Received %d times", len(p.ended), p.calls)
 	}
 }
 

@@ -109,7 +109,7 @@ func around(t *testing.T, all []*relay, times int) {
 	select {
 	case <-all[0].over:
 	case <-time.After(time.Minute):
-		t.Fatal("mail is lost")
+		t.Fatal("mail was lost")
 	}
 }
 
@@ -149,7 +149,7 @@ func TestSharing(t *testing.T) {
 	before := all[2].came.Load()
 	around(t, all, 100)
 	if n := all[2].came.Load() - before; n != 100 {
-		t.Errorf("the last loop was told of %d balls, want 100", n)
+		t.Errorf("the last loop got %d messages, want 100", n)
 	}
 	told(t, all, true, 1)
 	for i := range 3 {
@@ -159,7 +159,7 @@ func TestSharing(t *testing.T) {
 			t.Fatal(err, again)
 		}
 		if n := guests(g); n != 0 {
-			t.Fatalf("%d loops are not on their own", n)
+			t.Fatalf("%d loops are not on their own goroutines", n)
 		}
 		around(t, all, 100)
 		told(t, all, false, uint64(i+1))
@@ -167,7 +167,7 @@ func TestSharing(t *testing.T) {
 		release() // has no effect
 		around(t, all, 1)
 		if g.sharing.invited.Load() {
-			t.Fatal("loops are invited while somebody keeps them apart")
+			t.Fatal("loops were invited while KeepApart holds")
 		}
 		other()
 		await(t, g, all, 2)
@@ -187,7 +187,7 @@ func told(t *testing.T, all []*relay, guests bool, visits uint64) {
 			want, times = false, 0
 		}
 		if f := r.tells.Load(); f.Guest != want || f.Visits != times {
-			t.Errorf("loop %d tells %v, %d visits, want %v, %d", i, f.Guest, f.Visits, want, times)
+			t.Errorf("loop %d reports %v and %d visits, want %v and %d", i, f.Guest, f.Visits, want, times)
 		}
 	}
 }
@@ -202,7 +202,7 @@ func TestSharingEnds(t *testing.T) {
 		all[0].mail.Post(-1)
 		for began := time.Now(); guests(g) > 0; time.Sleep(time.Millisecond) {
 			if time.Since(began) > time.Minute {
-				t.Fatal("loops that have much to do share a goroutine")
+				t.Fatal("busy loops share a goroutine")
 			}
 		}
 		busy.Store(false)
@@ -228,7 +228,7 @@ func TestSharingBeside(t *testing.T) {
 			all[0].mail.Post(-1)
 			for began, first := time.Now(), looks.Load(); looks.Load() < first+10; time.Sleep(time.Millisecond) {
 				if time.Since(began) > time.Minute {
-					t.Fatal("nobody looks how much there is to do")
+					t.Fatal("the load was not measured")
 				}
 			}
 			busy.Store(false)
@@ -280,7 +280,7 @@ func TestSharingStop(t *testing.T) {
 	all[2].loop.Stop()
 	for began := time.Now(); !all[2].gone.Load(); time.Sleep(time.Millisecond) {
 		if time.Since(began) > time.Minute {
-			t.Fatal("the loop goes on")
+			t.Fatal("the loop did not stop")
 		}
 	}
 	all[0].mail.Post(1)
@@ -299,7 +299,7 @@ func TestSharingTime(t *testing.T) {
 		all[0].mail.Post(0)
 		<-all[0].over
 		if time.Sleep(time.Millisecond); time.Since(began) > time.Minute {
-			t.Fatal("the loop has no turn")
+			t.Fatal("the loop got no turn")
 		}
 	}
 	stopped(t, g)

@@ -29,7 +29,7 @@ func TestSlabNeverHandsOutZero(t *testing.T) {
 		}
 	}
 	if s.Has(0) || !s.Has(1) || !s.Has(3*chunkLen) || s.Has(3*chunkLen+1) {
-		t.Fatal("Has is wrong about what was handed out")
+		t.Fatal("Has is wrong about allocated records")
 	}
 	if s.Used() != 3*chunkLen || s.Live() != 3*chunkLen || s.Size() != 32 {
 		t.Fatal(s.Used(), s.Live(), s.Size())
@@ -54,7 +54,7 @@ func TestSlabKeepsAllButTheLink(t *testing.T) {
 	*s.At(i) = words{1, 2, 3, 4, 5, 6, 7, 8}
 	s.Free(i)
 	if again := s.Alloc(); again != i {
-		t.Fatalf("%d was free, %d was handed out", i, again)
+		t.Fatalf("record %d was free, but %d was allocated", i, again)
 	}
 	if got := *s.At(i); [7]uint32(got[1:]) != [7]uint32{2, 3, 4, 5, 6, 7, 8} {
 		t.Fatal("a freed record lost more than its first 4 bytes:", got)
@@ -107,7 +107,7 @@ func TestSlabForeignRead(t *testing.T) {
 	}
 	close(told)
 	if !<-done {
-		t.Fatal("another goroutine saw a wrong record")
+		t.Fatal("another goroutine read a wrong record")
 	}
 }
 

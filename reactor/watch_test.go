@@ -105,6 +105,6 @@ func TestWatchRefused(t *testing.T) {
 	p.loop.Release()
 	watch.End()
 	if _, err := box.Watch(read, func() {}); !errors.Is(err, ErrStopped) {
-		t.Errorf("a loop that is closed: %v", err)
+		t.Errorf("on a closed loop: %v", err)
 	}
 }

@@ -54,7 +54,7 @@ func (m *wheelModel) pop(budget int) {
 			m.t.Fatalf("at %d: %d ran out; armed %v, due at %d", m.w.now, i, armed, due)
 		}
 		if m.timers[i] != (Timer{due: due}) {
-			m.t.Fatalf("%d is linked after it ran out: %+v", i, m.timers[i])
+			m.t.Fatalf("timer %d is linked after it expired: %+v", i, m.timers[i])
 		}
 		delete(m.due, i)
 		delete(m.by, i)
@@ -74,7 +74,7 @@ func (m *wheelModel) check() {
 		m.t.Fatalf("Next says %v with %d armed", any, len(m.due))
 	}
 	if !m.w.Pending() && any && ticks == 0 {
-		m.t.Fatal("Next has the owner turn for nothing")
+		m.t.Fatal("Next wakes its owner for nothing")
 	}
 	for i, by := range m.by {
 		if left := int32(by - m.w.now); left > 0 && ticks > uint32(left) {
@@ -122,7 +122,7 @@ func TestWheelBeyondReach(t *testing.T) {
 	for len(m.due) > 0 {
 		ticks, any := m.w.Next()
 		if !any {
-			t.Fatal("Next has forgotten", m.due)
+			t.Fatal("Next does not know of timers", m.due)
 		}
 		m.w.Advance(m.w.now + Tick(ticks))
 		m.pop(4)
@@ -164,7 +164,7 @@ func TestWheelPostponeOnlyStores(t *testing.T) {
 	m.pop(1)
 	m.check()
 	if m.w.Count() != 0 {
-		t.Fatal("still armed")
+		t.Fatal("the timer is still armed")
 	}
 }
 

@@ -25,7 +25,7 @@ func TestWriteKeepsACopyOfTheRest(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !p.loop.Blocked(c) || p.loop.Stats().Held != 1 {
-		t.Fatal("not blocked by a megabyte")
+		t.Fatal("a megabyte did not block the connection")
 	}
 	if n, err := p.loop.TryWrite(c, []byte("x")); n != 0 || err != nil {
 		t.Fatal("TryWrite while blocked:", n, err)
@@ -72,7 +72,7 @@ func TestHoldSharesTheFrame(t *testing.T) {
 		})
 		data, _ := far.take()
 		if !bytes.Equal(append(got, data...), block) {
-			t.Fatal("not the frame")
+			t.Fatal("it does not hold the frame")
 		}
 		if p.drained[before] != conns[i] || len(p.drained) != before+1 {
 			t.Fatal("drained", p.drained)
@@ -183,7 +183,7 @@ func TestLingerEndsWithTheTime(t *testing.T) {
 	far.send("still talking")
 	p.later(time.Second - TickLength)
 	if p.wasClosed(c) || p.calls != 0 {
-		t.Fatal("closed early, or told of input")
+		t.Fatal("closed early, or the handler got input")
 	}
 	p.later(2 * TickLength) // it was rounded up
 	p.mustBeClosed(c, nil)
@@ -244,7 +244,7 @@ func TestWriteToADeadPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(p.closed) != 0 {
-		t.Fatal("called back from inside Write")
+		t.Fatal("the handler was called inside Write")
 	}
 	p.turn()
 	p.mustBeClosed(c, unix.EPIPE)
@@ -298,7 +298,7 @@ func TestDetachInDrained(t *testing.T) {
 	}
 	unix.Close(taken)
 	if p.loop.Conns() != 0 || p.wasClosed(c) {
-		t.Fatal("still there, or told as closed")
+		t.Fatal("it is still open, or Closed was called")
 	}
 }
 

@@ -129,7 +129,7 @@ func TestContestantProcess(t *testing.T) {
 		}
 		c.close()
 		if !c.cmd.ProcessState.Success() {
-			t.Errorf("%d loops: ended with %v when its input did: %s", loops, c.cmd.ProcessState, &c.wrong)
+			t.Errorf("%d loops: ended with %v at the end of its input: %s", loops, c.cmd.ProcessState, &c.wrong)
 		}
 	}
 }

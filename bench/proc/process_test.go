@@ -71,7 +71,7 @@ func TestEndedChild(t *testing.T) {
 	for {
 		_, fields, ok := statFields("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/stat")
 		if !ok {
-			t.Fatal("the child has been waited for")
+			t.Fatal("the child was waited for twice")
 		}
 		if fields[0] == "Z" {
 			break
@@ -209,7 +209,7 @@ func TestMachine(t *testing.T) {
 		t.Errorf("ports %v: %v", ports, err)
 	}
 	if _, err := Sysctl("no.such.setting"); err == nil {
-		t.Error("a setting that there is not was read")
+		t.Error("an unknown setting was accepted")
 	}
 	if n, err := MemoryAvailable(); err != nil || n < 1<<20 {
 		t.Errorf("%d bytes available: %v", n, err)
@@ -219,7 +219,7 @@ func TestMachine(t *testing.T) {
 // A file in memory counts as a whole, though it is mapped twice and not touched.
 func TestFootprint(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("of others than root the kernel does not tell which files they have mapped")
+		t.Skip("only root sees which files a process has mapped")
 	}
 	self := Process(os.Getpid())
 	before, err := self.Footprint()
@@ -244,10 +244,10 @@ func TestFootprint(t *testing.T) {
 	}
 	after, err := self.Footprint()
 	if grown := after.Bytes - before.Bytes; err != nil || grown < size*3/4 || grown > size*3/2 {
-		t.Errorf("it grew by %d bytes, want some %d: %v", grown, size, err)
+		t.Errorf("it grew by %d bytes, want about %d: %v", grown, size, err)
 	}
 	if after.Program <= 0 || after.Program >= after.Bytes-size/2 {
-		t.Errorf("of %d bytes %d are the program's", after.Bytes, after.Program)
+		t.Errorf("%d bytes, of which %d are the program's", after.Bytes, after.Program)
 	}
 	if _, err := Process(1 << 30).Footprint(); err == nil {
 		t.Error("a process that is not there takes memory")
@@ -261,10 +261,10 @@ func TestSameMemory(t *testing.T) {
 		t.Skip("the kernel does not tell whose memory is whose")
 	}
 	if sameMemory(self, os.Getppid()) {
-		t.Error("the parent is in other memory, and taken for the same")
+		t.Error("the parent has other memory, but is taken for the same")
 	}
 	if sameMemory(self, 1<<30) {
-		t.Error("a process that is not there is taken for the same")
+		t.Error("a process that does not exist is taken for the same")
 	}
 }
 

@@ -73,7 +73,7 @@ func TestEveryFigureIsShown(t *testing.T) {
 			}
 			write := shownAs[field]
 			if write == nil {
-				t.Fatalf("%s: how is it shown?", path)
+				t.Fatalf("%s: decide how it is shown", path)
 			}
 			if want := write(v); v != 0 && !strings.Contains(page, want) {
 				t.Errorf("sample %d, %s: %s is %v, and %q is nowhere", i, r.Kind, path, v, want)

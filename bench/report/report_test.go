@@ -304,7 +304,7 @@ func TestMarks(t *testing.T) {
 	r.Hold.Check.Doubled, r.Hold.Check.Dropped = 2, 1
 	for name := range writers {
 		if text := written(t, name, []*result.Result{r}); !strings.Contains(text, "interrupted") || !strings.Contains(text, "failed: 2 doubled, 1 connection dropped") {
-			t.Errorf("%s does not tell", name)
+			t.Errorf("%s does not report an error", name)
 		}
 	}
 	page := written(t, "sample.html", []*result.Result{r})

@@ -25,7 +25,7 @@ func TestUpdate(t *testing.T) {
 		t.Errorf("got\n%s", got)
 	}
 	if again, err := Update(got, results); err != nil || again != got {
-		t.Errorf("it changes when nothing has: %v\n%s", err, again)
+		t.Errorf("it changes although nothing has changed: %v\n%s", err, again)
 	}
 	for document, want := range map[string]string{
 		"<!-- bench: speed -->\n<!-- bench end -->": `a place for "speed", but there is no result`,

@@ -86,7 +86,7 @@ func TestBuiltinFiles(t *testing.T) {
 		}
 		for _, text := range texts {
 			if left := placeholder.FindString(known.Replace(text)); left != "" {
-				t.Errorf("%s: nobody fills in %s of %q", name, left, text)
+				t.Errorf("%s: nothing replaces %s in %q", name, left, text)
 			}
 		}
 		if !listens {

@@ -36,11 +36,11 @@ func TestCluster(t *testing.T) {
 	}
 	for _, row := range r.Compare.Rows {
 		if len(row.Values[1]) == 0 {
-			t.Errorf("%s, %s: no figure", row.What, row.Figure)
+			t.Errorf("%s, %s: there is no figure", row.What, row.Figure)
 		}
 	}
 	if row := r.Compare.Rows[0]; row.Figure != "Redis' keys for each" || row.Medians[1] != 0 {
-		t.Errorf("%s of a channel that only waits: %v", row.Figure, row.Medians[1])
+		t.Errorf("%s of a channel without messages: %v", row.Figure, row.Medians[1])
 	}
 	page := filepath.Join(t.TempDir(), "report.md")
 	if out, err := harness(t, "report", "--markdown", page, file).CombinedOutput(); err != nil {

@@ -74,7 +74,7 @@ func TestActivation(t *testing.T) {
 
 	waiting, err := net.Dial("tcp", frontAt)
 	if err != nil {
-		t.Fatal("nobody listens between two servers:", err)
+		t.Fatal("no process listens between two servers:", err)
 	}
 	defer waiting.Close()
 	if _, err := io.WriteString(waiting, "GET /ping HTTP/1.0\r\n\r\n"); err != nil {
@@ -82,7 +82,7 @@ func TestActivation(t *testing.T) {
 	}
 	p = activate(t, "front:admin:front:ccomet", sockets, nil, flags...)
 	if line, err := bufio.NewReader(waiting).ReadString('\n'); !strings.Contains(line, " 200 ") {
-		t.Errorf("who came between two servers is told %q, %v", line, err)
+		t.Errorf("a client that came between two servers got %q, %v", line, err)
 	}
 	p.stop(syscall.SIGTERM)
 }

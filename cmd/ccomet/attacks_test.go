@@ -150,7 +150,7 @@ func checkAnswers(t *testing.T, c *attacks.Case, elsewhere bool, got []byte) {
 	case c.Refused != nil:
 		body, last := checkAnswer(t, reader, "", c.Refused.Status, "")
 		if want := reasonFor(c.Raw) + "\n"; body != want || !last {
-			t.Errorf("refused with %q, and the end is told: %v; want %q", body, last, want)
+			t.Errorf("refused with %q, and the end is reported: %v; want %q", body, last, want)
 		}
 	case !c.Waits && !c.Ends:
 		status, begin := mustAnswer(attacks.Request{Method: "GET", Target: "/ping?cb=marker"}, elsewhere)

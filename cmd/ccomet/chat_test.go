@@ -210,7 +210,7 @@ func chatRooms(t *testing.T, b browser) {
 	bob.holds(`document.querySelector(".who").textContent === "Ada"`)
 	bob.holds(`document.querySelector("#curl").textContent.endsWith("/stream?cname=a%20room%27s%20n%C3%A4me%20%26%20more'")`)
 	if n := bob.number(count("for the lobby", "")); n != 0 {
-		t.Error("a message of another room")
+		t.Error("got a message of another room")
 	}
 	// The name survives a reload.
 	ada.reload()
@@ -265,7 +265,7 @@ func chatTunnel(t *testing.T, b browser, p *process, transport string) {
 		bob.sees(text)
 	}
 	if n := bob.number(count("I am in a tunnel", "")); n != 0 {
-		t.Error("there is a network")
+		t.Error("the namespace has a network")
 	}
 	ada.offline(false)
 	ada.is("open")

@@ -140,7 +140,7 @@ func clientTabs(t *testing.T, b browser) {
 			}
 		}
 		if leader < 0 {
-			t.Fatal("nobody has the connection")
+			t.Fatal("no window has the connection")
 		}
 		p.pushNumbers("a", said+1, said+10)
 		tabs[leader].close()

@@ -97,7 +97,7 @@ func TestClusterAway(t *testing.T) {
 		}
 	}
 	if a := get(t, s.nodes[1].front, "/history?cname=a"); !strings.Contains(a.body, `"content":"before"`) {
-		t.Errorf("what a node keeps is not served while Redis is away: %v", a)
+		t.Errorf("a node does not serve its messages while Redis is away: %v", a)
 	}
 	s.goOn()
 	seq := s.publishes(0, "a", "after")
@@ -107,7 +107,7 @@ func TestClusterAway(t *testing.T) {
 		}
 	}
 	if seq < 2 {
-		t.Errorf("number %d after it", seq)
+		t.Errorf("got number %d afterwards", seq)
 	}
 	for node := range 2 {
 		untilOr(t, func() bool { return get(t, s.nodes[node].admin, "/readyz").status == http.StatusOK }, func() string { return "it is not ready again" })
@@ -135,7 +135,7 @@ func TestClusterRedisRestarts(t *testing.T) {
 			}
 			for n := range 3 {
 				if last = s.numbered(n%2, "a", itoa(n)); next(t, stream).Seq != last {
-					t.Fatalf("message %d is another", last)
+					t.Fatalf("got another message than number %d", last)
 				}
 			}
 			s.kill()
@@ -149,7 +149,7 @@ func TestClusterRedisRestarts(t *testing.T) {
 			if m.Type == "lost" {
 				m = next(t, stream)
 			} else if seq != last+1 {
-				t.Errorf("there is a gap from %d to %d, and nobody says so: %+v", last, seq, m)
+				t.Errorf("there is a gap from %d to %d that was not reported: %+v", last, seq, m)
 			}
 			if m.Content != "after" || m.Seq != seq {
 				t.Errorf("%+v, want number %d", m, seq)
@@ -183,7 +183,7 @@ func TestClusterNodeKilled(t *testing.T) {
 	s.join() // of the same name
 	back := s.stream(1, "/stream?cname=a&seq=2&lost=1&epoch="+m.Epoch)
 	if m := next(t, back); m.Content != "two" || m.Seq != 2 {
-		t.Errorf("at the node that is back: %+v", m)
+		t.Errorf("at the restarted node: %+v", m)
 	}
 	if n := s.numbered(1, "a", "three"); n != 3 {
 		t.Errorf("number %d, want 3", n)

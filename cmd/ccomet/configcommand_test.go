@@ -36,7 +36,7 @@ func TestConfigCheck(t *testing.T) {
 		"warning: %[1]s:4: front.auth: ignored, as in iComet: line 5 is used\n%[1]s:5: front.auth: \"no\": want none or token\n", bad)
 	stdout, stderr, status := runFor(t, nil, "config", "check", bad)
 	if status != exitSettings || stdout != want || stderr != "ccomet: "+bad+": 2 mistakes\n" {
-		t.Errorf("a bad file: %d\n%s\n%s\nwant\n%s", status, stdout, stderr, want)
+		t.Errorf("an invalid file: %d\n%s\n%s\nwant\n%s", status, stdout, stderr, want)
 	}
 	if _, stderr, status := runFor(t, nil, "config", "check", "/nowhere/at/all"); status != exitSettings || !strings.Contains(stderr, "/nowhere/at/all") {
 		t.Errorf("no file: %d %q", status, stderr)

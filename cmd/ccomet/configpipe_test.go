@@ -28,7 +28,7 @@ func TestConfigPipe(t *testing.T) {
 	}
 	told := bufio.NewScanner(stderr)
 	if !told.Scan() || !strings.Contains(told.Text(), pipe) || !strings.Contains(told.Text(), "waiting") {
-		t.Errorf("the user is told %q, %v", told.Text(), told.Err())
+		t.Errorf("the user got %q, %v", told.Text(), told.Err())
 	}
 	if err := os.WriteFile(pipe, []byte("loops = 1\n"), 0o600); err != nil {
 		t.Fatal(err)

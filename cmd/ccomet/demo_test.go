@@ -25,7 +25,7 @@ func TestDemoPages(t *testing.T) {
 			t.Errorf("%s without --demo: %d", page.Path, a.status)
 		}
 		if strings.Contains(a.body, "//cdn") || strings.Contains(a.body, "https://") {
-			t.Errorf("%s asks others for something", page.Path)
+			t.Errorf("%s makes requests to other sites", page.Path)
 		}
 	}
 	with.stop(15)
@@ -36,7 +36,7 @@ func TestDemoPages(t *testing.T) {
 	}
 	without.stop(15)
 	if out := without.stdout.String(); out != "" {
-		t.Errorf("it talks: %q", out)
+		t.Errorf("it printed %q", out)
 	}
 }
 

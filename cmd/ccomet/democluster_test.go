@@ -96,7 +96,7 @@ func demoCluster(t *testing.T) string {
 		ended <- err
 		t.Fatalf("it has ended: %v: %s", err, complaint.String())
 	case <-time.After(hangTimeout):
-		t.Fatal("it does not say where its page is")
+		t.Fatal("it does not print the address of its page")
 	}
 	return ""
 }

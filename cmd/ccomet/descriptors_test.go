@@ -44,9 +44,9 @@ func TestDescriptorsAreCounted(t *testing.T) {
 		listed()
 	})
 	if allocations > 10 {
-		t.Errorf("to count %d descriptors takes %v allocations", before+more, allocations)
+		t.Errorf("counting %d descriptors takes %v allocations", before+more, allocations)
 	}
 	if n, err := countEntries(-1); err == nil {
-		t.Errorf("of no directory there are %d", n)
+		t.Errorf("without a directory: %d entries", n)
 	}
 }

@@ -119,6 +119,6 @@ func TestContainer(t *testing.T) {
 	p.kill()
 	stdout, stderr, status = runFor(t, []string{"CCOMET_ADMIN=" + port}, "health")
 	if status != exitFailed || stdout != "" || !strings.Contains(stderr, "does not answer") {
-		t.Errorf("health of none: %d %s %s", status, stdout, stderr)
+		t.Errorf("health without a server: %d %s %s", status, stdout, stderr)
 	}
 }

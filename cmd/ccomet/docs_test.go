@@ -354,7 +354,7 @@ func TestDocumentsExamples(t *testing.T) {
 				t.Run(d.name, func(t *testing.T) { t.Parallel(); exampleScript(t, b.text) })
 			case "", "sh", "console":
 			default:
-				t.Errorf("%s: nothing is known here of examples in %s", d.name, b.kind)
+				t.Errorf("%s: no check for examples in %s", d.name, b.kind)
 			}
 		}
 	}

@@ -36,7 +36,7 @@ func TestDoctorHere(t *testing.T) {
 	}
 	p := start(t, nil)
 	if _, stderr, exit := runFor(t, nil, "doctor", "--conns", "1", "--pid", itoa(p.cmd.Process.Pid)); exit != 0 {
-		t.Errorf("of a server that runs: %d %s", exit, stderr)
+		t.Errorf("for a running server: %d %s", exit, stderr)
 	}
 }
 

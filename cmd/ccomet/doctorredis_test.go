@@ -150,6 +150,6 @@ func TestDoctorSentinels(t *testing.T) {
 	expectFindings(t, found, map[string][2]string{"Sentinels": {"warn", "1 of 1 answer"}, "Sentinel " + sentinel.address: {"ok", "quorum for mine"}})
 	found = examine(t, nil, "--redis", "redis-sentinel://"+sentinel.address+"/other")
 	if len(found) != 1 {
-		t.Errorf("a master that is not known: %v", found)
+		t.Errorf("an unknown master: %v", found)
 	}
 }

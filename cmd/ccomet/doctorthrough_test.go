@@ -50,7 +50,7 @@ func expectFound(t *testing.T, got map[string]doctor.Finding, want map[string]do
 	}
 	for name := range want {
 		if _, there := got[name]; !there {
-			t.Errorf("there is no word of %q", name)
+			t.Errorf("%q is not mentioned", name)
 		}
 	}
 }

@@ -132,7 +132,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 	// While one loop uses its reserve descriptor, the other may be refused one too.
 	if len(served) < room-2 || len(served) > room+2 || refused < (callers-room)/2 {
-		t.Fatalf("of %d callers %d are served, %d refused", callers, len(served), refused)
+		t.Fatalf("of %d callers, %d were served and %d refused", callers, len(served), refused)
 	}
 	admin.ask("/push?cname=a&content=still")
 	if status, body := admin.answered(t), admin.whole(t); status != 200 {
@@ -152,6 +152,6 @@ func TestOutOfDescriptors(t *testing.T) {
 	const said = "connections are refused until descriptors are free"
 	p.logs(said) // it may take a while
 	if n := strings.Count(p.logged(), said); n > 2 {
-		t.Errorf("it says so %d times:\n%s", n, p.logged())
+		t.Errorf("it was logged %d times:\n%s", n, p.logged())
 	}
 }

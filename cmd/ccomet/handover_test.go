@@ -167,7 +167,7 @@ func (c *crowd) hears(what string) {
 		if time.Now().After(patient) {
 			c.mu.Lock()
 			defer c.mu.Unlock()
-			c.t.Fatalf("%d of %d clients do not hear %q", c.left, crowdClients, what)
+			c.t.Fatalf("%d of %d clients did not get %q", c.left, crowdClients, what)
 		}
 		for i := range 10 {
 			if a := post(c.t, c.admin, "/push", url.Values{"cname": {itoa(i)}, "content": {what}}); a.status != 200 {
@@ -303,7 +303,7 @@ func TestStopMeetsOneThatStops(t *testing.T) {
 		t.Errorf("%v, %q", err, stdout.String())
 	}
 	if lines := logged(t, s.log, "stopping at once"); len(lines) > 0 {
-		t.Error("it was told a second time")
+		t.Error("it was notified a second time")
 	}
 }
 
@@ -346,6 +346,6 @@ func TestRestartWithOtherLoops(t *testing.T) {
 	}
 	s.must("-s", "stop", s.conf)
 	if _, err := os.Lstat(path); err == nil {
-		t.Error("the socket's file stays at the end")
+		t.Error("the socket's file was not removed at the end")
 	}
 }

@@ -107,7 +107,7 @@ func haproxyCheck(t *testing.T, stats, backend string) string {
 			}
 		}
 		if time.Now().After(limit) {
-			t.Fatal("HAProxy never checks")
+			t.Fatal("HAProxy made no check")
 		}
 	}
 }

@@ -161,7 +161,7 @@ func TestDaemon(t *testing.T) {
 		t.Errorf("process %d: it lives: %v", s.pid(), alive(second))
 	}
 	if len(logged(t, s.log, "stopped")) != 1 {
-		t.Error("the server should have ended well")
+		t.Error("the server ended with an error")
 	}
 	if _, stderr, status := s.run("-s", "stop", s.conf); status != exitFailed || !strings.Contains(stderr, "is not running") {
 		t.Errorf("a second stop: status %d: %s", status, stderr)
@@ -274,7 +274,7 @@ func TestStalePidfile(t *testing.T) {
 			t.Errorf("%q: %s", left, out)
 		}
 		if _, err := os.Stat(s.pidfile); err == nil {
-			t.Errorf("%q: the pid file stays", left)
+			t.Errorf("%q: the pid file was not removed", left)
 		}
 		s.leave(left)
 		s.must("-d", s.conf)
@@ -307,7 +307,7 @@ func TestPidfileOfSomethingElse(t *testing.T) {
 			t.Errorf("%q: status %d: %s", text, status, stderr)
 		}
 		if got, err := os.ReadFile(precious); err != nil || string(got) != text {
-			t.Errorf("%q has become %q, %v", text, got, err)
+			t.Errorf("%q became %q, %v", text, got, err)
 		}
 	}
 }
@@ -366,7 +366,7 @@ func TestICometCommandLine(t *testing.T) {
 	s.serves()
 	own(s.conf, "-s", "stop")
 	if s.pid() != 0 {
-		t.Error("the pid file stays")
+		t.Error("the pid file was not removed")
 	}
 
 	none := fileNamed(t, "none.conf", "front:\n\tlisten: 127.0.0.1:0\n")

@@ -215,6 +215,6 @@ func TestICometZombie(t *testing.T) {
 	s.must("-s", "stop", s.conf)
 	_ = dead.Wait()
 	if !daemon.HasEnded(dead.Process.Pid) || daemon.HasEnded(os.Getpid()) {
-		t.Error("a process that is gone does not count as ended, or one that runs does")
+		t.Error("wrong result for a process that has ended, or for one that runs")
 	}
 }

@@ -41,7 +41,7 @@ func TestImports(t *testing.T) {
 		from := part(p.ImportPath)
 		seen[from] = true
 		if allowed[from] == nil {
-			t.Errorf("%s: a part that is not known here", p.ImportPath)
+			t.Errorf("%s: this package is not listed here", p.ImportPath)
 		}
 		for _, imported := range append(append(p.Imports, p.TestImports...), p.XTestImports...) {
 			if to := part(imported); to != "" && !contains(allowed[from], to) {
@@ -64,7 +64,7 @@ func forTests(t *testing.T, deps []string) {
 	t.Helper()
 	for _, d := range deps {
 		if strings.HasPrefix(d, "github.com/gobwas/") || strings.HasPrefix(d, "github.com/chromedp/") {
-			t.Errorf("the server has %s in it", d)
+			t.Errorf("the server contains %s", d)
 		}
 	}
 	if !contains(deps, "ccomet/comet") {

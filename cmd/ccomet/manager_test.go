@@ -80,7 +80,7 @@ func TestManagerHears(t *testing.T) {
 		}
 		p.stop(syscall.SIGTERM)
 		if all := e.heard(); !slices.Contains(all, systemd.Stopping) {
-			t.Errorf("told at the end: %q", all)
+			t.Errorf("at the end: %q", all)
 		}
 		if strings.Contains(p.logged(), "does not hear") {
 			t.Error(p.logged())
@@ -152,7 +152,7 @@ func TestWatchdog(t *testing.T) {
 		t.Helper()
 		for limit := time.Now().Add(hangTimeout); len(e.heard()) == 0; <-pulses {
 			if time.Now().After(limit) {
-				t.Fatal("the manager is not told that the loops turn")
+				t.Fatal("the manager is not notified that the loops turn")
 			}
 		}
 	}
@@ -170,7 +170,7 @@ func TestWatchdog(t *testing.T) {
 		<-pulses
 	}
 	if got := e.heard(); len(got) > 0 {
-		t.Errorf("a loop is stuck, and the manager is told %q", got)
+		t.Errorf("a loop is stuck, but the manager got %q", got)
 	}
 	turning.Unlock()
 	alive()

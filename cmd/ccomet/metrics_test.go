@@ -38,7 +38,7 @@ func TestMetrics(t *testing.T) {
 	}
 	p.push("b", "x")
 	if a := get(t, p.admin, "/push?cname=c&content=x"); a.status != 429 {
-		t.Errorf("a channel too many: %v", a)
+		t.Errorf("one channel too many: %v", a)
 	}
 	old, _ := raw(t, p.front, "GET /stream?cname=a&seq=1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	p.waits(t, 2, "a")
@@ -76,7 +76,7 @@ func TestMetrics(t *testing.T) {
 		}
 	}
 	if !regexp.MustCompile(`ccomet_build_info\{goversion="go1\.[^"]+",revision="[^"]*",version="[^"]+"\} 1\n`).MatchString(a.body) {
-		t.Error("no build is told")
+		t.Error("no build is reported")
 	}
 	if n, was := series(a.body), series(before); n != was {
 		t.Errorf("%d series, and with clients and channels %d", was, n)
@@ -98,7 +98,7 @@ func TestMetricsOfSharing(t *testing.T) {
 	})
 	a := get(t, p.admin, "/metrics")
 	if sumOf(t, a.body, `ccomet_loop_guest{loop="0"}`) != 0 || sumOf(t, a.body, `ccomet_loop_visits_total{loop="1"}`) < 1 {
-		t.Error("it is not loop 1 that turns on the thread of loop 0")
+		t.Error("loop 1 does not run on the thread of loop 0")
 	}
 }
 

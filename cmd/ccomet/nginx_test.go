@@ -228,15 +228,15 @@ func TestNginxRequests(t *testing.T) {
 	}
 	for n, text := range old.seen() {
 		if !strings.HasPrefix(text, "GET /ping?cb=f%28&_=1 HTTP/1.0\r\n") || strings.Count(text, "GET ") != 1 {
-			t.Errorf("iComet's way, connection %d: %q", n, text)
+			t.Errorf("as with iComet, connection %d: %q", n, text)
 		}
 	}
 	if n := len(old.seen()); n != requests {
-		t.Errorf("iComet's way: %d connections for %d requests", n, requests)
+		t.Errorf("as with iComet: %d connections for %d requests", n, requests)
 	}
 	// HTTP/1.1 and HTTP/2 share connections, but each worker of nginx has its own.
 	if n := len(current.seen()); n < 1 || n > 2 {
-		t.Errorf("the better way: %d connections for %d requests", n, 2*requests)
+		t.Errorf("with keep-alive: %d connections for %d requests", n, 2*requests)
 	}
 	all := strings.Join(current.seen(), "")
 	for _, line := range []string{"GET /ping?cb=f%28&_=1 HTTP/1.1\r\n", "\r\nX-Forwarded-For: 127.0.0.1\r\n", "\r\nX-Forwarded-Proto: https\r\n", "\r\nHost: 127.0.0.1\r\n"} {
@@ -264,7 +264,7 @@ func TestNginxPrivate(t *testing.T) {
 		}
 	}
 	if a := get(t, p.admin, "/check?cname=a"); a.body != "{}\n" {
-		t.Errorf("somebody published: %v", a)
+		t.Errorf("there was a message: %v", a)
 	}
 }
 

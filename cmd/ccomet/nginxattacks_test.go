@@ -149,7 +149,7 @@ func (x *proxy) meant(got map[string]*attempt) map[string][]meant {
 			return log
 		}
 		if time.Now().After(limit) {
-			x.t.Fatalf("nginx has answered %s, and does not say so", missing)
+			x.t.Fatalf("nginx answered %s without logging it", missing)
 		}
 		<-time.After(5 * time.Millisecond)
 	}
@@ -189,7 +189,7 @@ func (a *attempt) check(t *testing.T, log []meant) {
 		}
 	}
 	if rest, _ := io.ReadAll(reader); len(rest) > 0 {
-		t.Errorf("%s: an answer to nothing: %q", a.Name, rest)
+		t.Errorf("%s: an answer without a request: %q", a.Name, rest)
 	}
 }
 
@@ -225,7 +225,7 @@ func checkTurns(t *testing.T, talks [][]turn, log map[string][]meant) {
 		}
 	}
 	if len(meantBy) > 0 {
-		t.Errorf("nginx has answers to what it did not ask: %v", meantBy)
+		t.Errorf("nginx has answers without requests: %v", meantBy)
 	}
 	if answered < 300 {
 		t.Errorf("only %d requests came through nginx", answered)

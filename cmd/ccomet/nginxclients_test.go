@@ -67,6 +67,6 @@ func TestNginxClientRestart(t *testing.T) {
 	w.gets(1, 6)
 	w.holds(`comet.state === "open" && comet.transport === "ws"`)
 	if n := w.number("streams"); n != 0 {
-		t.Errorf("%d times a WebSocket was given up because there was no server", n)
+		t.Errorf("a WebSocket was given up %d times because there was no server", n)
 	}
 }

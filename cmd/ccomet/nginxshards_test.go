@@ -71,7 +71,7 @@ func (s *shards) elsewhere(t *testing.T, than int, begins string) string {
 			return cname
 		}
 	}
-	t.Fatal("all channels are at one server")
+	t.Fatal("all channels are on one server")
 	return ""
 }
 
@@ -169,7 +169,7 @@ func TestNginxShardsRefused(t *testing.T) {
 	}
 	for i, p := range s.nodes {
 		if a := get(t, p.admin, "/info"); !strings.Contains(a.body, `"channels": 0`) {
-			t.Errorf("server %d has got some: %v", i, a)
+			t.Errorf("server %d got some: %v", i, a)
 		}
 	}
 }
@@ -270,7 +270,7 @@ func TestNginxShardsMoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got, err := io.ReadAll(stream); err == nil || os.IsTimeout(err) {
-		t.Errorf("a stream of before: %q, %v: want it cut", got, err)
+		t.Errorf("an old stream: %q, %v: want it cut", got, err)
 	}
 	s.front.client.CloseIdleConnections()
 	until(t, func() bool {

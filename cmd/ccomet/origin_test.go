@@ -33,7 +33,7 @@ func TestOtherOriginRefused(t *testing.T) {
 	p.push("a", "hello")
 	w.holds(`got.jsonp === "hello" && got.cors === "refused"`)
 	if n := w.number(`got.iframe === undefined ? 0 : 1`); n != 0 {
-		t.Error("the frame has told a page that is not let in")
+		t.Error("the frame posted to a page that is not admitted")
 	}
 }
 

@@ -23,7 +23,7 @@ func TestPidfileFlag(t *testing.T) {
 	}
 	p.stop(unix.SIGTERM)
 	if _, err := os.Stat(name); err == nil {
-		t.Error("it stays")
+		t.Error("the file was not removed")
 	}
 	// A killed server leaves it behind, and the next one takes it over.
 	p = start(t, nil, "--pidfile", name)

@@ -175,7 +175,7 @@ func serving(t *testing.T, cmd *exec.Cmd) *process {
 	select {
 	case <-served:
 	case <-time.After(hangTimeout):
-		t.Fatal("the server does not say that it serves")
+		t.Fatal("the server does not report that it serves")
 	}
 	if p.serving == nil {
 		t.Fatalf("the server ended: %s", p.logged())

@@ -54,7 +54,7 @@ func findNginx(t *testing.T) string {
 func needsMuch(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("left out of the quick tests")
+		t.Skip("not part of the quick tests")
 	}
 }
 

@@ -34,7 +34,7 @@ func TestHangup(t *testing.T) {
 	waiting.Close()
 	until(t, func() bool { return !alive(old) })
 	if len(logged(t, s.log, "stopped")) != 1 {
-		t.Error("it has not ended well")
+		t.Error("it ended with an error")
 	}
 
 	s.must("-d", s.conf)
@@ -62,9 +62,9 @@ func TestHangupIgnored(t *testing.T) {
 	}
 	s.must("-s", "stop", s.conf)
 	if _, err := os.Stat(s.log); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("the log was opened anew: %v", err)
+		t.Errorf("the log was reopened: %v", err)
 	}
 	if len(logged(t, kept, "stopped")) != 1 {
-		t.Error("it has not ended well")
+		t.Error("it ended with an error")
 	}
 }

@@ -53,7 +53,7 @@ func TestServesAndStops(t *testing.T) {
 		}
 		stream.Body.Close()
 		if !strings.Contains(p.logged(), `"message":"stopped"`) {
-			t.Errorf("%v: no word of the end in %s", sig, p.logged())
+			t.Errorf("%v: the log does not report the end: %s", sig, p.logged())
 		}
 	}
 }
@@ -307,7 +307,7 @@ func TestLogOnUnixSockets(t *testing.T) {
 			t.Errorf("%s: %v, log: %s", c.args, err, log.String())
 		}
 		if _, err := os.Stat(front); err == nil {
-			t.Error("the socket is still there")
+			t.Error("the socket was not removed")
 		}
 	}
 }

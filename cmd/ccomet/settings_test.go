@@ -249,11 +249,11 @@ func TestHelpAndVersion(t *testing.T) {
 	stdout, _, status = runFor(t, nil, "serve", "--help")
 	for _, want := range []string{"--front", "127.0.0.1:8100", "--admin", "$CCOMET_MAX_CHANNELS", "curl -N", "1m30s", "Limits:"} {
 		if status != 0 || !strings.Contains(stdout, want) {
-			t.Errorf("help does not tell of %s: %s", want, stdout)
+			t.Errorf("help does not mention %s: %s", want, stdout)
 		}
 	}
 	_, stderr, status := runFor(t, nil, "sevre")
 	if status != exitSettings || !strings.Contains(stderr, "serve") {
-		t.Errorf("a slip: %d %q", status, stderr)
+		t.Errorf("a misspelt command: %d %q", status, stderr)
 	}
 }

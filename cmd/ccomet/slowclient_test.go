@@ -91,6 +91,6 @@ func TestVanished(t *testing.T) {
 		readUntil(t, there, "noop")
 	}
 	if s := get(t, p.admin, "/stats").body; !strings.Contains(s, `"cut":1,`) {
-		t.Errorf("a client that is there was cut: %s", s)
+		t.Errorf("a connected client was cut: %s", s)
 	}
 }

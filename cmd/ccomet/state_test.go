@@ -80,7 +80,7 @@ func TestStateThroughARestart(t *testing.T) {
 	}
 	p.stop(syscall.SIGTERM)
 	if _, err := os.Stat(state + ".new"); err == nil {
-		t.Error("what was written on the way is left")
+		t.Error("temporary files are left")
 	}
 }
 
@@ -206,7 +206,7 @@ func TestStartMeetsStateOfOneThatStops(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, stderr, status := runFor(t, nil, args...); status != exitFailed || !strings.Contains(stderr, "in use by another server") {
-		t.Errorf("beside one that goes on: status %d, %q", status, stderr)
+		t.Errorf("beside a running server: status %d, %q", status, stderr)
 	}
 	if err := old.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -240,6 +240,6 @@ func TestStartMeetsStateOfOneThatStops(t *testing.T) {
 		}
 	}
 	if got := get(t, serves.Admin[0], "/push?cname=a&content=2&ack=1").body; got != "{\"type\":\"ok\",\"seq\":2}\n" {
-		t.Errorf("it goes on with %q", got)
+		t.Errorf("it continues with %q", got)
 	}
 }

@@ -91,7 +91,7 @@ func (w *window) arrives() {
 			return // error: the old page is being unloaded
 		}
 		if time.Now().After(limit) {
-			w.t.Fatal("the page does not begin anew")
+			w.t.Fatal("the page does not start again")
 		}
 	}
 }

@@ -230,7 +230,7 @@ func TestUpgradeRefused(t *testing.T) {
 		s.write(t, []byte(script))
 		said, err := s.upgrade()
 		if err == nil || !strings.Contains(said, "not upgraded") || !strings.Contains(said, c.want) {
-			t.Errorf("a program that %s: %v, said %q, want %q", c.name, err, said, c.want)
+			t.Errorf("a program that %s: %v, printed %q, want %q", c.name, err, said, c.want)
 		}
 		before := client.heard.Load()
 		s.push("c0", "on")
@@ -313,13 +313,13 @@ func TestUpgradeLost(t *testing.T) {
 	fmt.Fprintf(conn, "GET /stream?cname=c0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	s.write(t, []byte("#!/bin/sh\ncase \"$CCOMET_UPGRADE\" in\nsuccessor*) kill -9 $$ ;;\n*) exec "+s.versions[1]+" \"$@\" ;;\nesac\n"))
 	if said, err := s.upgrade(); err == nil {
-		t.Errorf("said %q", said)
+		t.Errorf("it printed %q", said)
 	}
 	if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, unix.ECONNRESET) {
 		t.Error(err)
 	}
 	if err := s.wait(); err == nil {
-		t.Error("the server that was killed has ended well")
+		t.Error("the killed server ended without an error")
 	}
 }
 

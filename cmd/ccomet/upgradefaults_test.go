@@ -236,7 +236,7 @@ func TestUpgradeFaultsLost(t *testing.T) {
 			}
 			conn.Close()
 			if err := f.wait(); err == nil {
-				t.Error("the server that was lost has ended well")
+				t.Error("the lost server ended without an error")
 			}
 			p := start(t, nil, "--state", state)
 			_, lines = raw(t, p.front, "GET /stream?cname=c0&seq=2&lost=1&epoch="+epoch+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -319,7 +319,7 @@ func TestUpgradeFaultsSignals(t *testing.T) {
 				t.Errorf("%v\n%s", err, f.logged())
 			}
 			if !strings.Contains(f.logged(), `"message":"stopped"`) || !strings.Contains(f.logged(), "state written") {
-				t.Errorf("it has not ended well:\n%s", f.logged())
+				t.Errorf("it ended with an error:\n%s", f.logged())
 			}
 			if upgraded := strings.Contains(f.logged(), "upgraded: all connections continue"); upgraded != strings.HasPrefix(step, "successor") {
 				t.Errorf("it was upgraded: %v\n%s", upgraded, f.logged())

@@ -101,7 +101,7 @@ func keyed(t *testing.T, admin string) int {
 func (c *audience) stays(history string) {
 	c.t.Helper()
 	if now := get(c.t, c.s.front, "/history?cname=idle&epoch=").body; now != history {
-		c.t.Errorf("a channel keeps %s, and did %s", now, history)
+		c.t.Errorf("a channel keeps %s, and kept %s before", now, history)
 	}
 	if number := keyed(c.t, c.s.admin); number != 1 {
 		c.t.Errorf("a message that was published before has number %d", number)

@@ -30,7 +30,7 @@ func (e *ear) hearUntil(want string) string {
 			return got
 		}
 		if got != systemd.Alive {
-			e.t.Fatalf("the manager is told %q, want %q", got, want)
+			e.t.Fatalf("the manager got %q, want %q", got, want)
 		}
 	}
 }

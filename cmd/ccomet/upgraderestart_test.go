@@ -67,7 +67,7 @@ func (r *returning) begin() {
 func (r *returning) listen(n int) {
 	conn, err := net.Dial("tcp", r.front)
 	if err != nil {
-		r.t.Errorf("nobody listens: %v", err)
+		r.t.Errorf("no process listens: %v", err)
 		r.ends.Store(true)
 		return
 	}
@@ -80,7 +80,7 @@ func (r *returning) listen(n int) {
 	for lines := bufio.NewScanner(conn); lines.Scan(); {
 		for _, m := range dataSeq.FindAllStringSubmatch(lines.Text(), -1) {
 			if seq, _ := strconv.Atoi(m[2]); int64(seq) != last.Add(1) {
-				r.t.Errorf("client %d hears %d, want %d", n, seq, last.Load())
+				r.t.Errorf("client %d got %d, want %d", n, seq, last.Load())
 				r.ends.Store(true)
 			}
 		}
@@ -140,10 +140,10 @@ func TestUpgradeRestarts(t *testing.T) {
 			}
 			r.ends.Store(true)
 			if r.back.Load() < int64(2*len(r.heard)) {
-				t.Errorf("clients came back %d times", r.back.Load())
+				t.Errorf("clients reconnected %d times", r.back.Load())
 			}
 			if said, err := s.upgrade(); err != nil || !strings.Contains(said, "connections continue") {
-				t.Errorf("as it runs: %v, %s", err, said)
+				t.Errorf("while it runs: %v, %s", err, said)
 			}
 			s.stop(syscall.SIGTERM)
 		})

@@ -33,7 +33,7 @@ func start(t *testing.T) string {
 	t.Cleanup(func() {
 		s.loop.Stop()
 		if err := <-ended; err != nil || len(s.partial) != 0 {
-			t.Errorf("it ended with %v, and %d messages under way", err, len(s.partial))
+			t.Errorf("it ended with %v, with %d incomplete messages", err, len(s.partial))
 		}
 	})
 	return ln.Addr()
@@ -263,7 +263,7 @@ func TestSlowReader(t *testing.T) {
 	messages, rest := 0, ""
 	for rest == "" {
 		if messages++; messages > 1000 { // 64 MB: more than the server and the kernel keep
-			t.Fatal("it is read from without end")
+			t.Fatal("reading does not end")
 		}
 		_ = c.SetWriteDeadline(time.Now().Add(time.Second))
 		n, err := io.WriteString(c, frame)

@@ -91,7 +91,7 @@ func TestBadInputDoesNotAllocate(t *testing.T) {
 			var m Partial
 			copy(in, raw)
 			if _, _, err := r.Next(&m, in, rules); err == nil {
-				t.Fatal("accepted")
+				t.Fatal("it was accepted")
 			}
 		})
 	}

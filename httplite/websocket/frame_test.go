@@ -110,7 +110,7 @@ func TestErrors(t *testing.T) {
 			t.Errorf("%+v", e)
 		}
 		if seen[k.String()] || strings.HasPrefix(k.String(), "Kind(") {
-			t.Errorf("%v is no name of its own", k)
+			t.Errorf("%v has no name of its own", k)
 		}
 		seen[k.String()] = true
 	}

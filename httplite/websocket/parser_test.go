@@ -210,7 +210,7 @@ func TestAnnouncedIsNotAllocated(t *testing.T) {
 		t.Errorf("%d, %v, %d bytes allocated", n, err, cap(m.Payload))
 	}
 	if m.Idle() {
-		t.Error("it is idle")
+		t.Error("the parser is idle")
 	}
 }
 

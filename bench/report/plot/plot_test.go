@@ -156,7 +156,7 @@ func TestTicks(t *testing.T) {
 							t.Errorf("%s: tick %d does not rise within the axis", name, i)
 						}
 						if scale == Linear && i > 1 && math.Abs(v-2*at[i-1]+at[i-2]) > 1e-9 {
-							t.Errorf("%s: uneven", name)
+							t.Errorf("%s: the ticks are uneven", name)
 						}
 					}
 				}

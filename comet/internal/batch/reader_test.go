@@ -48,7 +48,7 @@ func readAll(t testing.TB, body string, array bool) (list []element, fault strin
 		list = append(list, e)
 	}
 	if r.Next() {
-		t.Fatalf("%q: it goes on behind its end", body)
+		t.Fatalf("%q: more follows its end", body)
 	}
 	if r.Fault.Reason != "" {
 		fault = string(r.AppendFault(nil))
@@ -216,7 +216,7 @@ func FuzzReader(f *testing.F) {
 			err := json.Unmarshal([]byte(body), &raw)
 			switch {
 			case all == "" && err != nil:
-				t.Fatalf("taken: %v", err)
+				t.Fatalf("it was accepted: %v", err)
 			case all == "" && len(raw) != len(got):
 				t.Fatalf("%d elements, not %d", len(raw), len(got))
 			case all != "" && err == nil && !excused && !strings.Contains(all, "want {, the beg") && !strings.Contains(all, "want [, the beg"):

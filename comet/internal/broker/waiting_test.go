@@ -29,7 +29,7 @@ func overdueOf(q *waiting, now time.Time) (list []uint32) {
 func TestWaitingExpires(t *testing.T) {
 	q := newWaiting()
 	if q.due(start, patience) >= 0 {
-		t.Error("something is due where nothing waits")
+		t.Error("a deadline exists, but nothing waits")
 	}
 	q.add(1, q.forAnswer(1), request(1), start)
 	q.add(1, q.forAnswer(1), request(1), start.Add(4*time.Second))
@@ -60,7 +60,7 @@ func TestWaitingReached(t *testing.T) {
 		q.add(1, q.forNumber(1), m, start)
 	}
 	if now := q.reached(1, ch, false); len(now) != 0 {
-		t.Fatalf("%d requests have come to their number too early", len(now))
+		t.Fatalf("%d requests have reached their number too early", len(now))
 	}
 	ch.Next = 7
 	if now := q.reached(1, ch, false); len(now) != 2 || now[0].Seq != 6 || now[1].Seq != 7 || now[0].Flag&mail.FlagEnd == 0 {
@@ -70,7 +70,7 @@ func TestWaitingReached(t *testing.T) {
 		t.Fatalf("elsewhere: %v", now)
 	}
 	if q.has(1) || len(q.numbers) != 0 {
-		t.Error("a wait without requests is kept")
+		t.Error("a wait without requests was not removed")
 	}
 }
 
@@ -81,12 +81,12 @@ func TestWaitingOrphans(t *testing.T) {
 	q.add(1, q.forNumber(1), request(9), start)
 	w := q.forAnswer(1)
 	if q.hold(1, mail.Mail{Kind: mail.Committed}) {
-		t.Error("a message waits for an answer that does not concern it")
+		t.Error("a message waits for an answer about another channel")
 	}
 	w.holds = true
 	for _, m := range []mail.Mail{{Kind: mail.Committed}, {Kind: mail.Unsettled}, {Kind: mail.Committed}} {
 		if !q.hold(1, m) {
-			t.Error("a message does not wait for the answer")
+			t.Error("a message did not wait for the answer")
 		}
 	}
 	q.add(1, w, request(3), start)
@@ -98,6 +98,6 @@ func TestWaitingOrphans(t *testing.T) {
 		t.Errorf("orphans: %v", list)
 	}
 	if q.has(1) || len(overdueOf(&q, start.Add(time.Hour))) != 0 {
-		t.Error("orphans still wait")
+		t.Error("orphans are still in the queue")
 	}
 }

@@ -23,16 +23,16 @@ func TestLaterJoinsAreNoGarbage(t *testing.T) {
 			}
 		}
 		if l.trim(); l.live() != len(places) {
-			t.Fatalf("%d of %d questions are kept", l.live(), len(places))
+			t.Fatalf("%d of %d join mails are stored", l.live(), len(places))
 		}
 		for n, i := range places {
 			if m := l.take(i); m.Seq != int32(n+n/2+1) { // those that are not multiples of 3
-				t.Fatalf("question %d is subscriber %d's", n, m.Seq)
+				t.Fatalf("join mail %d belongs to subscriber %d", n, m.Seq)
 			}
 		}
 		places = places[:0]
 		if l.trim(); l.live() != 0 || len(l.pieces) != 1 {
-			t.Fatalf("%d questions and %d pieces are kept in the end", l.live(), len(l.pieces))
+			t.Fatalf("%d join mails and %d pieces are stored at the end", l.live(), len(l.pieces))
 		}
 	}
 	come()

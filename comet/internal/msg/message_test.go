@@ -63,7 +63,7 @@ func TestContents(t *testing.T) {
 		t.Errorf("%q and %q, of %d bytes", a.Content(), b.Content(), a.Size())
 	}
 	if of := NewSharing(nil); of != nil || len(of.Message(Close, 1).Content()) != 0 || of.Message(Close, 1).Shared() != nil {
-		t.Error("nothing is shared")
+		t.Error("nothing was shared")
 	}
 }
 

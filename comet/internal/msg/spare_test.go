@@ -65,10 +65,10 @@ func TestSpares(t *testing.T) {
 		of := &channels[rng.IntN(len(channels))]
 		of.publish(t, bytes.Repeat([]byte{byte(n), byte(n >> 8)}, rng.IntN(40)), 50)
 		if !holds(of.list[0], of.want) {
-			t.Fatalf("at %d another message is where one was", n)
+			t.Fatalf("at %d, another message has replaced one", n)
 		}
 		if spares.Limit(2000); spares.bytes > 2000 {
-			t.Fatalf("%d bytes are to be used again", spares.bytes)
+			t.Fatalf("the spare blocks have %d bytes", spares.bytes)
 		}
 		if rng.IntN(100) == 0 {
 			from := rng.IntN(len(of.list))
@@ -96,7 +96,7 @@ func TestSpareThatIsLent(t *testing.T) {
 		t.Errorf("%q, and then %q", first.Content(), second.Content())
 	}
 	if spares.bytes != 0 {
-		t.Errorf("%d bytes of no block", spares.bytes)
+		t.Errorf("%d bytes are counted without a block", spares.bytes)
 	}
 }
 

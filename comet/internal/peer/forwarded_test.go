@@ -118,7 +118,7 @@ func FuzzForwardedFor(f *testing.F) {
 			}
 		}
 		if told != (len(elements) > 0) {
-			t.Fatalf("%q: told %v", list, told)
+			t.Fatalf("%q: got %v", list, told)
 		}
 		if !told {
 			return

@@ -195,7 +195,7 @@ func FuzzProxyHeader(f *testing.F) {
 			}
 		case n == 0:
 			if len(p) >= maxProxyHeader || p != nil && bytes.HasPrefix(p, []byte("P")) && len(p) >= maxProxyLine {
-				t.Fatalf("%d bytes and no decision", len(p))
+				t.Fatalf("%d bytes, but no decision", len(p))
 			}
 		case p[0] == 'P':
 			if !proxyLineForm.Match(p[:n]) {

@@ -178,7 +178,7 @@ func TestBadAddresses(t *testing.T) {
 			t.Errorf("%q: %v, want %q", text, err, want)
 		}
 		if !set.Empty() {
-			t.Errorf("%q: a set beside the error", text)
+			t.Errorf("%q: got a set with the error", text)
 		}
 	}
 }

@@ -30,12 +30,12 @@ func TestEpochsDiffer(t *testing.T) {
 	for range 10000 {
 		e := given.Next(last)
 		if seen[e] || e < EpochLeast {
-			t.Fatalf("%d comes again, or is no epoch", e)
+			t.Fatalf("%d was given twice, or is not an epoch", e)
 		}
 		seen[e], last = true, e
 	}
 	given = 0
 	if e := given.Next(Scatter(1)); e == Scatter(1) {
-		t.Error("the epoch of before is given again")
+		t.Error("the previous epoch was given again")
 	}
 }

@@ -204,7 +204,7 @@ func TestStateOnAFullDisk(t *testing.T) {
 		w.Message(msg.Data, int32(n), make([]byte, 10000))
 	}
 	if w.Err == nil {
-		t.Error("nothing is noticed on the way")
+		t.Error("no error before the end")
 	}
 	if err := w.Finish(); !errors.Is(err, syscall.ENOSPC) {
 		t.Error(err)

@@ -43,6 +43,6 @@ func TestDialects(t *testing.T) {
 		homes = append(homes, bytes.Clone(buf.B[:n]))
 	}
 	if dialectNamed([]byte("other")) != nil {
-		t.Error("a dialect that nobody has added")
+		t.Error("an unknown dialect was found")
 	}
 }

@@ -40,7 +40,7 @@ func checkReading(t *testing.T, text, name string, read func(*File, []byte)) {
 	}
 	f := reading()
 	if again := reading(); !reflect.DeepEqual(f.Entries, again.Entries) || !reflect.DeepEqual(f.problems, again.problems) {
-		t.Errorf("once %v %v, then %v %v", f.Entries, f.problems, again.Entries, again.problems)
+		t.Errorf("first %v %v, then %v %v", f.Entries, f.problems, again.Entries, again.problems)
 	}
 	lines := 1 + strings.Count(text, "\n")
 	for _, p := range f.problems {
@@ -55,7 +55,7 @@ func checkReading(t *testing.T, text, name string, read func(*File, []byte)) {
 	}
 	s, err := f.settings()
 	if err != nil {
-		t.Fatalf("nothing is said of what cannot be used: %v", err)
+		t.Fatalf("unusable files are not reported: %v", err)
 	}
 	for _, bad := range s.Check() {
 		if _, ok := f.Entries[bad.Name]; !ok {

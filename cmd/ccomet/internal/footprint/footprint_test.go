@@ -64,7 +64,7 @@ func TestGiveBack(t *testing.T) {
 		t.Errorf("%d pages of the file are still mapped", n)
 	}
 	if mapped[0][0] != 'a' || mapped[0][page] != 'a' || mapped[1][0] != 'b' {
-		t.Errorf("a page is not what it was: %q %q %q", mapped[0][0], mapped[0][page], mapped[1][0])
+		t.Errorf("a page has changed: %q %q %q", mapped[0][0], mapped[0][page], mapped[1][0])
 	}
 }
 
