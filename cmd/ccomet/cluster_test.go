@@ -213,6 +213,20 @@ func TestClusterTokens(t *testing.T) {
 	if a := get(t, s.nodes[1].front, "/sub?cname=b&token="+signed.Token); !strings.Contains(a.body, `"401"`) {
 		t.Errorf("a channel that nobody has signed: %v", a)
 	}
+	// A token that also lets its client publish does so at another node.
+	reads := signed.Token
+	s.ask(0, "/sign?cname=a&publish=1", &signed)
+	const text = `{"op":"pub","cname":"a","content":"said","id":1}`
+	reader := dialWebSocket(t, "ws://"+s.nodes[1].front+"/ws?cname=a&seq=2&token="+reads, nil, nil)
+	reader.ask(text, `{"type":"403","content":"clients may not publish: ws-publish is off, and the client is not subscribed with a token that permits it","id":1}`)
+	writer := dialWebSocket(t, "ws://"+s.nodes[1].front+"/ws?cname=a&seq=2&token="+signed.Token, nil, nil)
+	writer.ask(text)
+	got := []string{writer.next(), writer.next()} // the message may come before the answer
+	slices.Sort(got)
+	if want := []string{object("data", "a", 2, "said"), `{"type":"ok","seq":2,"id":1}`}; !slices.Equal(got, want) {
+		t.Errorf("a publish at another node: %q, want %q", got, want)
+	}
+	reader.expect(object("data", "a", 2, "said"))
 }
 
 // TestClusterControl: /close, /clear and /broadcast affect all nodes.

@@ -153,3 +153,20 @@ func TestDoctorSentinels(t *testing.T) {
 		t.Errorf("an unknown master: %v", found)
 	}
 }
+
+// TestDoctorRedisCluster: a Redis Cluster, and one without a master for some slots.
+func TestDoctorRedisCluster(t *testing.T) {
+	t.Parallel()
+	_, bus, _ := net.SplitHostPort(reserve(t))
+	r := newRedis(t, "--cluster-enabled", "yes", "--cluster-port", bus)
+	r.must("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
+	state := func(want string) {
+		t.Helper()
+		untilOr(t, func() bool { return strings.Contains(r.must("CLUSTER", "INFO"), "cluster_state:"+want) }, func() string { return r.must("CLUSTER", "INFO") })
+	}
+	state("ok")
+	expectFindings(t, examine(t, nil, "--redis", r.url()), map[string][2]string{"Redis Cluster": {"warn", "only named address"}, "commands": {"ok", "may be"}, "version": {"ok", ""}})
+	r.must("CLUSTER", "DELSLOTS", "7")
+	state("fail")
+	expectFindings(t, examine(t, nil, "--redis", r.url()), map[string][2]string{"Redis Cluster": {"bad", "slots have no master"}})
+}

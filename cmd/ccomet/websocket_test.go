@@ -52,14 +52,23 @@ func dialWebSocket(t *testing.T, url string, config *tls.Config, dial func(ctx c
 func (c *wsConn) expect(lines ...string) {
 	c.t.Helper()
 	for _, want := range lines {
-		got, err := wsutil.ReadServerText(struct {
-			io.Reader
-			io.Writer
-		}{c.in, c})
-		if err != nil || string(got) != want {
-			c.t.Fatalf("got %.300q, %v\nwant %.300q", got, err, want)
+		if got := c.next(); got != want {
+			c.t.Fatalf("got %.300q\nwant %.300q", got, want)
 		}
 	}
+}
+
+// next reads a message, and answers pings.
+func (c *wsConn) next() string {
+	c.t.Helper()
+	got, err := wsutil.ReadServerText(struct {
+		io.Reader
+		io.Writer
+	}{c.in, c})
+	if err != nil {
+		c.t.Fatalf("got %.300q, %v", got, err)
+	}
+	return string(got)
 }
 
 func (c *wsConn) ask(text string, lines ...string) {

@@ -33,6 +33,9 @@ func (s *ProbedServer) Do(ctx context.Context, args ...string) (any, error) {
 	if rueidis.IsRedisNil(err) {
 		return nil, nil
 	}
+	if text, ok := answer.(string); ok {
+		return strings.TrimPrefix(text, "txt:"), err // the format of a text, of which Redis tells it
+	}
 	return answer, err
 }
 

@@ -275,6 +275,9 @@ func (e *redisCheck) checkReplicas() {
 	case replicas == 0:
 		f.Status, f.Why = Warn, "nothing can be published while this server is down, and no other can take over"
 		f.Fixes = []fix{{File: "redis.conf of another server, together with Sentinels", Lines: []string{"replicaof " + strings.ReplaceAll(e.Address, ":", " ")}}}
+		if e.info["redis_mode"] == "cluster" {
+			f.Fixes = []fix{{Now: "redis-cli --cluster add-node HOST:PORT " + e.Address + " --cluster-slave"}}
+		}
 	case good < replicas:
 		f.Status, f.Why = Warn, "a replica that is not in sync lacks the last messages if it takes over"
 	case err == nil && minimum == 0:

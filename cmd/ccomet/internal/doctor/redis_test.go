@@ -45,6 +45,8 @@ func (a *answering) Do(_ context.Context, args ...string) (any, error) {
 		return "PONG", nil
 	case "HMGET":
 		return []any{nil, nil}, nil
+	case "CLUSTER":
+		return "cluster_state:ok\r\n", nil
 	}
 	return "ok", nil
 }
@@ -85,6 +87,9 @@ var lackingRedis = []struct {
 	{"a replica is not in sync", func(a *answering, _ *RedisDemand) {
 		a.info["slave1"] = "ip=10.0.0.3,port=6379,state=wait_bgsave,offset=0,lag=0"
 	}, "replicas", Warn, "1 of 2 in sync"},
+	{"a master of a Redis Cluster has no replica", func(a *answering, d *RedisDemand) {
+		a.info["redis_mode"], a.info["connected_slaves"], a.config["min-replicas-to-write"], d.Named = "cluster", "0", "0", 2
+	}, "replicas", Warn, "--cluster-slave"},
 	{"its clock is ahead", func(a *answering, _ *RedisDemand) { a.clock = 90 * time.Second }, "clock", Warn, "comparison of logs"},
 	{"its clock is behind", func(a *answering, _ *RedisDemand) { a.clock = -2 * time.Hour }, "clock", Warn, "comparison of logs"},
 	{"it does not tell the time", func(a *answering, _ *RedisDemand) { a.refused = map[string]error{"TIME": errors.New("NOPERM")} }, "clock", Warn, "NOPERM"},
