@@ -146,3 +146,36 @@ func TestURLOfAProxy(t *testing.T) {
 		}
 	})
 }
+
+// The wait for a channel that is refused grows, and is short again when something has come from the channel.
+func TestAside(t *testing.T) {
+	var waits []time.Duration
+	sub := Subscriber{URL: "http://front", Channels: []Channel{{Name: "a"}, {Name: "b"}}, MinWait: time.Minute, MaxWait: 10 * time.Hour}
+	sub.Retrying = func(_ error, wait time.Duration) { waits = append(waits, wait) }
+	r, err := sub.receiver(func(Event, error) bool { return true })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range 4 {
+		r.aside.begin(r, func(error) {})
+		if r.requested() != 2 {
+			t.Fatalf("connection %d is for %d channels", n, r.requested())
+		}
+		if n == 3 {
+			if err := r.take([]byte(`{"type":"data","cname":"a","seq":1,"content":"x"}`)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := r.take([]byte(`{"type":"429","cname":"a","seq":0,"content":"Too many subscribers"}`)); err != nil || r.requested() != 1 {
+			t.Fatal(err, r.requested())
+		}
+		r.aside.stop()
+		r.aside.until = time.Now()
+	}
+	for n, most := range []time.Duration{20, 40, 80, 20} {
+		if most *= time.Minute; waits[n] < most/2 || waits[n] > most {
+			t.Errorf("the waits are %v", waits)
+			break
+		}
+	}
+}
