@@ -57,6 +57,17 @@ func (s *sharing) refuses(node int, cname string) {
 	}
 }
 
+// figure returns the value of a metric of a node.
+func (s *sharing) figure(node int, name string) (value float64) {
+	s.t.Helper()
+	text := get(s.t, s.nodes[node].admin, "/metrics").body
+	_, rest, found := strings.Cut(text, "\n"+name+" ")
+	if _, err := fmt.Sscan(rest, &value); !found || err != nil {
+		s.t.Fatalf("%s: %v: %.1000s", name, err, text)
+	}
+	return value
+}
+
 // publishes waits until a node accepts publishes again, and returns the number.
 func (s *sharing) publishes(node int, cname, content string) (seq int) {
 	s.t.Helper()
@@ -87,6 +98,9 @@ func TestClusterAway(t *testing.T) {
 	s.pause()
 	s.refuses(0, "a")
 	s.refuses(1, "a")
+	if s.figure(0, "ccomet_cluster_ready") != 0 || s.figure(0, "ccomet_cluster_refused_total") == 0 {
+		t.Error("metrics meanwhile: ready, or no publish was refused")
+	}
 	for beats := 0; beats < 2; { // it stays open
 		line, err := stream.ReadString('\n')
 		if err != nil {
@@ -110,7 +124,9 @@ func TestClusterAway(t *testing.T) {
 		t.Errorf("got number %d afterwards", seq)
 	}
 	for node := range 2 {
-		untilOr(t, func() bool { return get(t, s.nodes[node].admin, "/readyz").status == http.StatusOK }, func() string { return "it is not ready again" })
+		untilOr(t, func() bool {
+			return get(t, s.nodes[node].admin, "/readyz").status == http.StatusOK && s.figure(node, "ccomet_cluster_ready") == 1
+		}, func() string { return "it is not ready again" })
 	}
 }
 
@@ -138,6 +154,7 @@ func TestClusterRedisRestarts(t *testing.T) {
 					t.Fatalf("got another message than number %d", last)
 				}
 			}
+			generation := s.figure(0, "ccomet_cluster_generation")
 			s.kill()
 			s.refuses(0, "a")
 			s.redis.start()
@@ -145,6 +162,7 @@ func TestClusterRedisRestarts(t *testing.T) {
 			if seq <= last {
 				t.Errorf("number %d is given again, after %d", seq, last)
 			}
+			untilOr(t, func() bool { return s.figure(0, "ccomet_cluster_generation") > generation }, func() string { return "the metrics know of no other generation" })
 			m := next(t, stream)
 			if m.Type == "lost" {
 				m = next(t, stream)
