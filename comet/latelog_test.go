@@ -1,13 +1,14 @@
 package comet
 
 import (
-	"ccomet/comet/internal/broker"
-	"ccomet/comet/internal/mail"
-	"ccomet/comet/internal/msg"
 	"fmt"
 	"slices"
 	"testing"
 	"time"
+
+	"ccomet/comet/internal/broker"
+	"ccomet/comet/internal/mail"
+	"ccomet/comet/internal/msg"
 )
 
 // lateLog is a shared log that answers when the test tells it to.

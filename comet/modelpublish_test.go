@@ -1,9 +1,10 @@
 package comet
 
 import (
-	"ccomet/comet/internal/conn"
 	"fmt"
 	"strings"
+
+	"ccomet/comet/internal/conn"
 )
 
 // once is add for a message with a key; without one the key is "".

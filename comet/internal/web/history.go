@@ -2,13 +2,13 @@ package web
 
 import (
 	"bytes"
-	"ccomet/comet/internal/jsontext"
 	"errors"
 	"strconv"
 
 	"ccomet/comet/internal/broker"
 	"ccomet/comet/internal/frame"
 	"ccomet/comet/internal/hub"
+	"ccomet/comet/internal/jsontext"
 	"ccomet/comet/internal/mail"
 	"ccomet/comet/internal/msg"
 	"ccomet/comet/internal/pool"
