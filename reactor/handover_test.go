@@ -271,7 +271,7 @@ var handedOver = map[string]string{
 	"reserve": "new", "reserveSpent": "new", "signals": "none: Notify is called anew", "cancels": "none: Notify is called anew",
 	"loop": "given", "finishing": "no: the listeners are open", "whole": "no: no rush has begun", "many": "no: no rush has begun", "holding": "no", "untouched": "yes", "turning": "no", "anew": "no", "rehearses": "given", "rests": "State", "released": "no", "arena": "State", "acceptFlags": "cfg", "sleep": "new",
 	"stats": "State.Tally", "writes": "none: TurnEnded was called", "tally": "State.Tally",
-	"watchMu": "free", "watchers": "none: they are others'", "watchesEnded": "no", "givesWay": "no", "asleep": "no", "woken": "yes", "wakers": "none", "stopped": "no",
+	"watchMu": "free", "watchers": "none: they are others'", "watchesEnded": "no", "after": "none: the turn is over", "givesWay": "no", "asleep": "no", "woken": "yes", "wakers": "none", "stopped": "no",
 }
 
 // TestHandOverKnowsLoop: a change that adds a field to a loop, or to what is held, says here

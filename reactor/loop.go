@@ -42,6 +42,7 @@ type Loop struct {
 	cancels    []func() // those that Notify has returned
 	holding    bool     // nothing is read or accepted (HoldInput)
 	released   bool
+	after      afterTurn
 	givesWay   bool          // it yields to goroutines before it waits (Mailbox.GiveWay)
 	turning    bool          // the duration of the last turn is not recorded yet
 	untouched  bool          // it continues a loop of another program and has not turned yet
@@ -146,7 +147,7 @@ func (l *Loop) Stop() {
 //  1. events from the kernel, for listeners, too;
 //  2. input that was left by earlier turns, also of resumed connections;
 //  3. expired timers, after further events that the kernel has;
-//  4. signals, then TurnEnded.
+//  4. signals, then TurnEnded, then what AfterTurn was called for.
 //
 // At its end it frees the connections that were closed.
 func (l *Loop) Turn(timeout time.Duration) error {
@@ -197,6 +198,7 @@ func (l *Loop) take(events []unix.EpollEvent, polled bool) error {
 			break
 		}
 	}
+	l.after.run()
 	l.stats.writes.Add(l.writes)
 	l.writes = 0
 	return nil

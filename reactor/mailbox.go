@@ -40,6 +40,22 @@ func (m *Mailbox[M]) Post(mail ...M) {
 // the loop's goroutine may call it.
 func (m *Mailbox[M]) GiveWay() { m.loop.givesWay = true }
 
+// AfterTurn calls f at the end of the turn, after Handler.TurnEnded: for what others wait for less than
+// for what the turn itself does. Only the loop's goroutine may call it, in a turn, and f must not use
+// the loop.
+func (m *Mailbox[M]) AfterTurn(f func()) { m.loop.after = append(m.loop.after, f) }
+
+// afterTurn holds what AfterTurn was called for in this turn.
+type afterTurn []func()
+
+func (a *afterTurn) run() {
+	for i, f := range *a {
+		f()
+		(*a)[i] = nil
+	}
+	*a = (*a)[:0]
+}
+
 // Each calls f for all queued messages, until f returns false. It reports whether f returned
 // true for all. Any goroutine may call it. f must not use the mailbox.
 func (m *Mailbox[M]) Each(f func(*M) bool) bool {

@@ -3,7 +3,9 @@ package reactor
 import (
 	"errors"
 	"os"
+	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -65,6 +67,35 @@ func TestWatch(t *testing.T) {
 	watch.End()
 	Watch{}.End()
 	want("which has ended", 11, 2)
+}
+
+// TestAfterTurn: what AfterTurn is given is called once, after TurnEnded, in order.
+func TestAfterTurn(t *testing.T) {
+	p := newProbe(t, Config{})
+	box := NewMailbox[int](p.loop)
+	read, write := watchedPipe(t)
+	var order []string
+	if _, err := box.Watch(read, func() {
+		order = append(order, "ready")
+		box.AfterTurn(func() { order = append(order, "after") })
+		box.AfterTurn(func() { order = append(order, "after that") })
+		_, _ = unix.Read(read, make([]byte, 9))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	p.onTurnEnded = func() time.Duration {
+		order = append(order, "ended")
+		return -1
+	}
+	_, _ = write.WriteString("a")
+	for range 2 {
+		if err := p.loop.Turn(0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"ready", "ended", "after", "after that", "ended"}; !slices.Equal(order, want) {
+		t.Errorf("%q, want %q", order, want)
+	}
 }
 
 // TestWatchEndedMeanwhile ends a watch in the turn that has something to tell of it.

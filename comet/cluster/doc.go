@@ -27,7 +27,7 @@
 //  3. The reader of each node (reader.go) reads the entry, and passes each message on to the
 //     loops that may have subscribers of its channel (interest.go). While messages concern the
 //     loops and no pause is due between two reads (pace.go), a loop does this work for the reader
-//     (loan.go).
+//     (loan.go). It calls Redis again when the subscribers have the messages.
 //
 // A replica that becomes the master may lack the last writes. So the scripts that publish
 // have a different text for each run of a master and each generation. A new or restarted

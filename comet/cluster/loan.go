@@ -3,6 +3,7 @@ package cluster
 import (
 	"time"
 
+	"ccomet/comet/internal/broker"
 	"ccomet/reactor"
 )
 
@@ -14,6 +15,8 @@ import (
 //
 // The reader's resting guards a loan.
 type loan struct {
+	home  broker.Inbox // of the loop
+	next  func()       // sends the next call
 	watch reactor.Watch
 	until time.Time // an answer that has not arrived by then is overdue
 	back  chan returned
@@ -37,7 +40,9 @@ func (r *reader) lends(now time.Time) bool {
 // lend lets a loop read the socket, and returns when the goroutine is to read, or the connection has
 // failed.
 func (r *reader) lend() (pause time.Duration, err error) {
-	l := &loan{back: make(chan returned, 1)}
+	loops := *r.log.loops.Load()
+	l := &loan{home: loops[r.number%len(loops)].inbox, back: make(chan returned, 1)}
+	l.next = func() { r.goOn(l) }
 	if err := r.begin(l); err != nil {
 		return 0, err
 	}
@@ -60,14 +65,12 @@ func (r *reader) lend() (pause time.Duration, err error) {
 
 // begin makes a loop watch the socket, and sends the first call.
 func (r *reader) begin(l *loan) (err error) {
-	loops := *r.log.loops.Load()
-	home := loops[r.number%len(loops)].inbox
 	r.resting.Lock()
 	defer r.resting.Unlock()
 	if err = r.wire.detach(); err != nil {
 		return err
 	}
-	if l.watch, err = home.Watch(r.wire.fd, func() { r.arrived(l) }); err != nil {
+	if l.watch, err = l.home.Watch(r.wire.fd, func() { r.arrived(l) }); err != nil {
 		return err
 	}
 	r.loan = l
@@ -99,12 +102,18 @@ func (r *reader) arrived(l *loan) {
 	if err != nil {
 		r.recall(0, err)
 	} else if whole {
-		r.goOn(time.Now())
+		l.home.AfterTurn(l.next) // Redis is called when the subscribers have their messages
 	}
 }
 
 // goOn sends the next call, or ends the loan.
-func (r *reader) goOn(now time.Time) {
+func (r *reader) goOn(l *loan) {
+	r.resting.Lock()
+	defer r.resting.Unlock()
+	if r.loan != l {
+		return
+	}
+	now := time.Now()
 	pause := r.pause(now)
 	if pause == 0 && r.log.full() {
 		pause = paceTime

@@ -111,6 +111,50 @@ func TestLoanUnconcerned(t *testing.T) {
 	}
 }
 
+// TestLoanCallsLast: when a loop has read a message, Redis is called again after the loop has handled the
+// message.
+func TestLoanCallsLast(t *testing.T) {
+	r := startRedis(t)
+	n, j := follower(t, 1, r.url)
+	reader := n.busReader()
+	called := func() (l *loan, until time.Time) { // until is as of the last call
+		reader.resting.Lock()
+		defer reader.resting.Unlock()
+		if l = reader.loan; l != nil {
+			until = l.until
+		}
+		return l, until
+	}
+	waitFor(t, "a loop reads two messages", func() bool {
+		j.publishUntilLent()
+		first := j.publish("room", fmt.Sprint("one at ", time.Now())).Msg.Seq
+		waitFor(t, "the first message", func() bool { return len(j.messages("room")) == int(first) })
+		var before, at *loan
+		var last, handled time.Time
+		ready := make(chan struct{})
+		j.on(func() { // in a later turn than that of the first message
+			before, last = called()
+			j.mu.Lock()
+			j.onMessage = func() { at, handled = called() }
+			j.mu.Unlock()
+			close(ready)
+		})
+		<-ready
+		j.publish("room", fmt.Sprint("one more at ", time.Now()))
+		waitFor(t, "the second message", func() bool { return len(j.messages("room")) > int(first) })
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.onMessage = nil
+		if at == nil || at != before {
+			return false // the goroutine has read meanwhile
+		}
+		if !handled.Equal(last) {
+			t.Error("Redis was called before the message was handled")
+		}
+		return true
+	})
+}
+
 // TestLoanPaused: more reads are due than the burst allows: the goroutine reads after a pause, and a loop
 // reads again after that.
 func TestLoanPaused(t *testing.T) {
