@@ -288,8 +288,8 @@ func (h *HandedOver) fits(cfg *Config) error {
 	if cfg.StateFile != h.server.StateFile {
 		return fmt.Errorf("the state file is %q, and the running server's is %q: only a restart can change it", cfg.StateFile, h.server.StateFile)
 	}
-	if has := map[bool]string{true: "several servers", false: "this server alone"}; h.server.Cluster != (cfg.Cluster != nil) {
-		return fmt.Errorf("the channels belong to %s, and the running server's to %s: only a restart can change it", has[cfg.Cluster != nil], has[h.server.Cluster])
+	if err := h.CheckCluster(cfg.Cluster != nil); err != nil {
+		return err
 	}
 	secret := cfg.Secret
 	if len(secret) == 0 && cfg.Cluster != nil {
@@ -300,6 +300,16 @@ func (h *HandedOver) fits(cfg *Config) error {
 		return errors.New("the secret is not the running server's, so the tokens of its clients would be refused: only a restart can change it")
 	}
 	return nil
+}
+
+// CheckCluster returns an error if this program is to have a Cluster and the one that handed over had none,
+// or the other way round.
+func (h *HandedOver) CheckCluster(has bool) error {
+	if has == h.server.Cluster {
+		return nil
+	}
+	belong := map[bool]string{true: "several servers (redis is set)", false: "this server alone (redis is not set)"}
+	return fmt.Errorf("the channels belong to %s, and the running server's to %s: only a restart can change it", belong[has], belong[h.server.Cluster])
 }
 
 // sockets returns the sockets on which the other program has listened.

@@ -66,6 +66,9 @@ func (c *serve) openShared(log zerolog.Logger, r *running, from *comet.HandedOve
 // rehearseShared opens the server as for an upgrade. Redis must answer only if its URL or the prefix
 // has changed.
 func (c *serve) rehearseShared(from *comet.HandedOver) error {
+	if err := from.CheckCluster(len(c.Redis) > 0); err != nil {
+		return err // rather than an error of Redis
+	}
 	if len(c.Redis) == 0 {
 		_, err := c.open(zerolog.Nop(), nil, from)
 		return err

@@ -239,7 +239,11 @@ func (k *publishKeys) keep(i uint32, m *keyed, seq int32) {
 func (k *publishKeys) keepHash(i uint32, m *keyed, seq int32) {
 	k.hashFor(i, m)
 	loop := k.channels.loop
-	if share := max(k.cfg.MaxPublishKeys/k.cfg.Loops, 1); k.records.Live() >= share {
+	share := max(k.cfg.MaxPublishKeys/k.cfg.Loops, 1)
+	for range 2 { // one more than is added, because an upgrade may have lowered the limit
+		if k.records.Live() < share {
+			break
+		}
 		k.totals.HitLimit(limit.PublishKeys, k.cfg.MaxPublishKeys, loop.Now())
 		if !k.makeRoom(m.hash) {
 			return
