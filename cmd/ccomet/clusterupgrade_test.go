@@ -130,3 +130,64 @@ func TestClusterUpgradeRefused(t *testing.T) {
 	s.nodes = append(s.nodes, i.process)
 	s.publishes(0, "a", "on")
 }
+
+// TestClusterUpgradeSettings: an upgrade changes the settings of a node, and its clients stay connected.
+// With another prefix the node brings its secret along, and the numbers continue above the old ones.
+func TestClusterUpgradeSettings(t *testing.T) {
+	t.Parallel()
+	r := newRedis(t)
+	base := freePorts + "loops = 2\nauth = \"token\"\nredis = \"" + r.url() + "\"\n"
+	s, rewrite := installWith(t, base+"node = \"first\"\n")
+	var sign struct{ Token string }
+	decode(t, get(t, s.admin, "/sign?cname=a&expires=600"), &sign)
+	stream := bufio.NewReader(open(t, s.front, "/stream?cname=a&token="+sign.Token))
+	if m := next(t, stream); m.Type != "next_seq" {
+		t.Fatalf("%+v", m)
+	}
+	last := 0
+	upgraded := func(lines string) {
+		t.Helper()
+		rewrite(base + lines)
+		if said, err := s.upgrade(); err != nil {
+			t.Fatalf("%s: %v: %s", lines, err, said)
+		}
+		until(t, func() bool { return get(t, s.admin, "/readyz").status == 200 })
+		s.push("a", lines)
+		if m := next(t, stream); m.Type != "data" || m.Seq <= last {
+			t.Fatalf("after %s: %+v, and the last number was %d", lines, m, last)
+		} else {
+			last = m.Seq
+		}
+	}
+	upgraded("node = \"first\"\n")
+	if ttl := r.must("TTL", "ccomet:{0}h:a"); ttl == ":100" {
+		t.Error("messages are kept for 100 s from the beginning")
+	}
+	upgraded("node = \"second\"\nredis-ttl = 100\nredis-bus = 10\nredis-queue = 1\n")
+	s.logs(`"node":"second","mode"`)
+	if ttl := r.must("TTL", "ccomet:{0}h:a"); ttl != ":100" && ttl != ":99" && !strings.HasPrefix(ttl, ":9") {
+		t.Errorf("messages are kept for %s s, want at most 100", ttl)
+	}
+	for n := range 300 {
+		s.push("bus", itoa(n))
+	}
+	if n := r.must("XLEN", "ccomet:{0}bus"); len(n) > len(":99") {
+		t.Errorf("%s publishes are kept for other nodes, with redis-bus = 10", n)
+	}
+	upgraded("redis-prefix = \"other:\"\n")
+	if a := get(t, s.admin, "/sign?cname=a&expires=600"); !strings.Contains(a.body, sign.Token) {
+		t.Errorf("the token of a channel was %s, and is %s", sign.Token, a.body)
+	}
+	if secret := r.must("GET", "other:secret"); secret == "" || secret != r.must("GET", "ccomet:secret") {
+		t.Errorf("another secret is stored with the new prefix: %q", secret)
+	}
+	for _, line := range []string{"redis-partitions = 3\nredis-prefix = \"other:\"\n"} {
+		rewrite(base + line)
+		if said, err := s.upgrade(); err == nil || !strings.Contains(said, "1 partitions, not 3") {
+			t.Errorf("%s: %v: %s", line, err, said)
+		}
+	}
+	if strings.Contains(s.logged(), "secret of the cluster has been lost") {
+		t.Error(s.logged())
+	}
+}

@@ -71,6 +71,7 @@ func Try(ctx context.Context, cfg Config) error {
 		return err
 	}
 	defer l.Close()
+	l.trial = true
 	if err := l.connect(ctx); errors.As(err, new(*fatalError)) || denies(err) {
 		return err
 	}

@@ -241,8 +241,14 @@ func TestResumeElsewhere(t *testing.T) {
 // does not permit what nodes do.
 func TestTry(t *testing.T) {
 	r := startRedis(t)
-	r.must("CONFIG", "SET", "requirepass", "right")
 	try := func(ctx context.Context, url string) error { return Try(ctx, Config{Redis: redisAt(t, url)}) }
+	if err := try(t.Context(), r.url); err != nil {
+		t.Errorf("without a password: %v", err)
+	}
+	if n := r.must("EXISTS", "ccomet:secret"); n != "0" {
+		t.Errorf("Try has made %s secrets, which are not the running node's", n)
+	}
+	r.must("CONFIG", "SET", "requirepass", "right")
 	path := strings.TrimPrefix(r.url, "unix://")
 	if err := try(t.Context(), "unix://:wrong@"+path); err == nil || !strings.Contains(err.Error(), "WRONGPASS") {
 		t.Errorf("with another password: %v", err)

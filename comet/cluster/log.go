@@ -35,6 +35,7 @@ type Log struct {
 	secret     []byte
 	// lostSecret: Redis may have lost the secret. otherSecret: Redis has another one.
 	lostSecret, otherSecret atomic.Bool
+	trial                   bool // for Try: no secret is made
 	paused                  atomic.Bool
 	touched                 signal
 	uneasy                  signal    // something waits, or has failed
