@@ -62,12 +62,11 @@ new CComet({sign_url: "http://CCOMET/sign?" + who, sub_url: "http://CCOMET/subsc
 	s.subscribers(len(windows) + len(goClients))
 	published := 0
 	publish := func() {
+		t.Helper()
 		for range 5 {
 			published++
 			s.push("a", itoa(published))
-			if a := get(t, s.address("ccomet"), "/publish?channel=b&sname=other&callback=f&msg="+itoa(published)); a.status != 200 {
-				t.Fatalf("%+v", a)
-			}
+			s.pushCComet(itoa(published))
 		}
 	}
 	publish()
@@ -93,6 +92,14 @@ new CComet({sign_url: "http://CCOMET/sign?" + who, sub_url: "http://CCOMET/subsc
 		if n := c.retries.Load(); n > 0 {
 			t.Errorf("the Go client reconnected %d times, with transport %v", n, transport)
 		}
+	}
+}
+
+// pushCComet publishes to channel b of CComet's own dialect.
+func (i *replaceable) pushCComet(content string) {
+	i.t.Helper()
+	if a := get(i.t, i.address("ccomet"), "/publish?channel=b&sname=other&callback=f&msg="+content); a.status != 200 {
+		i.t.Fatalf("%+v", a)
 	}
 }
 
