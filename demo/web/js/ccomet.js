@@ -1,5 +1,5 @@
-// The client that pages written for CComet's own protocol include: the same constructor, options and members.
-// It needs no jQuery.
+// The client for pages that were written for CComet's own protocol. It has the same constructor, options and members,
+// and does not need jQuery.
 //
 //   var who = "channel=lobby&sname=ada";
 //   var comet = new CComet({
@@ -10,23 +10,23 @@
 //   });
 //   comet.pub("hello");
 //
-// It signs in, and then waits for messages from number seqid (0: the oldest kept) on. stop() is ours: it ends
-// that; sign() begins again.
+// It signs in and then waits for messages from number seqid on (0: the oldest message that is kept). stop() is not in
+// the original client: it ends this. sign() begins again.
 //
-// What pages had to live with, and do not any more: an error, a timeout or a server that was started anew
-// ended it for good; a message with "&", "#", "%" or "+" came out as another.
+// It does not have these faults of the original client: an error, a timeout or a restart of the server ended it for
+// good; a message with "&", "#", "%" or "+" was changed on its way.
 //
-// It runs in engines of ECMAScript 5.
+// It runs in browsers that have ECMAScript 5.
 (function (root) {
   "use strict";
 
-  var timeout = 30000; // milliseconds that a request may take
-  var shortest = 500, longest = 30000; // between tries
+  var timeout = 30000; // milliseconds for the answer to a request
+  var shortest = 500, longest = 30000; // the first and the longest back-off, in milliseconds
   var count = 0;
 
   function CComet(config) {
     var self = this;
-    var turn = 0; // what has begun in an earlier one counts no more
+    var turn = 0; // answers to requests of an earlier turn are ignored
     var tries = 0;
     var timer = null;
 
@@ -48,11 +48,11 @@
 
     self.sub = function () {
       var mine = request(self.sub_url + self.seqid, function (list) {
-        if (list && refused(list) === "403") self.seqid = 0; // the server has begun anew, and never counted so far
+        if (list && refused(list) === "403") self.seqid = 0; // the server counts anew and has not counted this far
         if (!list || refused(list)) return again(self.sub, list);
         tries = 0;
         for (var i = 0; i < list.length && mine === turn; i++) take(list[i]);
-        if (mine === turn) self.sub(); // the call-back may have said otherwise
+        if (mine === turn) self.sub(); // unless the call-back has called stop or sign
       });
     };
 
@@ -72,7 +72,7 @@
       root.console.log.apply(root.console, [new Date().toTimeString().substr(0, 8), "ccomet"].concat([].slice.call(arguments)));
     };
 
-    // request asks in a new turn, which it returns.
+    // request sends a request in a new turn, and returns the number of the turn.
     function request(url, done) {
       self.stop();
       var mine = turn;
@@ -83,7 +83,7 @@
     }
 
     function take(item) {
-      // Who signs in is told, but takes no number.
+      // A "SIGN" item announces a client that signs in, and has no number of its own.
       if (item.type !== "SIGN") self.seqid = parseInt(item.seqid, 10) + 1;
       try {
         if (self.callback) self.callback(item);
@@ -92,7 +92,7 @@
       }
     }
 
-    // again tries again after a while, unless that can be of no use.
+    // again tries again after a back-off, unless the request was refused as malformed.
     function again(what, list) {
       if (list && list[0].type === "400") return self.log("refused", list[0].reason);
       timer = root.setTimeout(what, Math.min(shortest * Math.pow(2, tries++), longest) * (0.5 + Math.random() / 2));
@@ -101,12 +101,13 @@
     self.sign();
   }
 
-  // refused returns the number that an answer has for its type when the server does not do what it was asked.
+  // refused returns the type of an answer that is a refusal (400 to 499), else "".
   function refused(list) {
     return /^4\d\d$/.test(list[0].type) ? list[0].type : "";
   }
 
-  // append adds a script element once the page has loaded: before, one that waits would keep the page loading.
+  // append adds a script element, but not before the page has loaded: until then, a script that waits for its response
+  // would keep the page loading.
   function append(element) {
     if (root.document.readyState === "loading" || root.document.readyState === "interactive") {
       root.addEventListener("load", function () { root.setTimeout(function () { append(element); }, 0); }, false);
@@ -115,7 +116,7 @@
     }
   }
 
-  // ask asks by a script, and calls done with the list in the answer, or null when there is none.
+  // ask sends a request by a script and calls done with the list in the answer, or with null if there is no answer.
   function ask(url, done) {
     var name = "ccomet_cb_" + now() + "_" + count++;
     var element = root.document.createElement("script");
@@ -130,12 +131,12 @@
       try {
         list = JSON.parse(text);
       } catch (e) {
-        // no answer, then
+        // the same as no answer
       }
       end(list && list.length > 0 ? list : null);
     };
     element.async = true;
-    // An answer may come after the timeout: the function stays until it has.
+    // The answer may come after the timeout, so the function stays until the script has loaded or failed.
     element.onload = element.onerror = function () {
       delete root[name];
       element.parentNode.removeChild(element);

@@ -1,41 +1,43 @@
-// Types of comet.js, whose head tells what everything does. They serve a page's
-// own scripts (Comet is a global) and modules (import Comet = require("./comet")).
+// The types of comet.js. The comment at the beginning of that file describes everything. The types can be used by
+// scripts of a page (Comet is a global) and by modules (import Comet = require("./comet")).
 
 export = Comet;
 export as namespace Comet;
 
 declare class Comet {
-  /** @throws TypeError or RangeError if an option is wrong. */
+  /** @throws TypeError or RangeError if an option has a wrong value. */
   constructor(options?: Comet.Options);
 
-  /** How the whole is. */
+  /** The state of the whole client. */
   readonly state: Comet.State;
-  /** Why it is not open, in words; may be empty. */
+  /** A text that says why the state is not "open". It may be empty. */
   readonly reason: string;
-  /** The transport in use; empty before the first. */
+  /** The transport in use. It is empty before there is one. */
   readonly transport: "" | Comet.Transport;
 
   /**
-   * Adds a channel, or begins anew with one that was denied or closed. seq is the number of the first message
-   * wanted: 0, the default, is the newest, 1 all that is kept.
-   * @throws RangeError if the name is empty, longer than 255 bytes, no text, or has control characters, and if seq is no
-   * whole number of 32 bits.
+   * Adds a channel, or starts again with one that was denied or closed. seq is the number of the first message that is
+   * wanted: 0, the default, means messages from now on, and 1 all messages that the server keeps.
+   * @throws RangeError if the name is empty, has more than 255 bytes, is not text, or has control characters, and if
+   * seq is not a whole number of 32 bits.
    */
   subscribe(channel: string, seq?: number): void;
   /**
-   * Publishes, where the server lets clients do that, or by publishURL. It waits while a connection is being made.
-   * @returns a promise of the message's number; null if publishURL does not say it. It is rejected with a PublishError.
-   * @throws RangeError as subscribe; TypeError if content is not a string.
+   * Publishes on the WebSocket if the server lets clients do that, or by publishURL. It waits while the client
+   * connects.
+   * @returns a promise of the message's number (null if publishURL does not return it). It is rejected with a
+   * PublishError.
+   * @throws RangeError for the same names as subscribe; TypeError if content is not a string.
    */
   publish(channel: string, content: string): Promise<number | null>;
-  /** Gives up a channel, and this tab's place in it. */
+  /** Removes a channel, and the cursor of this tab in it. */
   unsubscribe(channel: string): void;
-  /** The number of the message that comes next; null if that is not known yet. Numbers are of 32 bits and wrap. */
+  /** Returns the number of the next message, or null if it is not known yet. Numbers have 32 bits and wrap around. */
   next(channel: string): number | null;
-  /** Ends all. There are no call-backs afterwards. */
+  /** Ends everything. No call-back is called after it. */
   close(): void;
 
-  /** Where time and chance come from, unless an option says otherwise. */
+  /** The source of time and random numbers, unless the option clock replaces it. */
   static clock: Comet.Clock;
 }
 
@@ -53,53 +55,57 @@ declare namespace Comet {
 
   interface PublishError extends Error {
     /**
-     * A status of the server's or of publishURL's, such as "403"; or "offline": it was not sent, for want of a connection or of the channel's token; "unable": the transport
-     * in use cannot, and there is no publishURL; "unknown": it was sent, and for 90 seconds no answer could be had.
+     * A status of the server or of publishURL, such as "403"; or "offline": the message was not sent, because there was
+     * no connection or no token of the channel; "unable": the transport in use cannot publish, and no publishURL can;
+     * "unknown": it was sent, but it is not known whether it is published (for example, no answer came for 90 seconds).
      */
     type: string;
   }
 
-  /** Returns the token of a channel, or a promise of it, or calls give with it. */
+  /** Returns the token of a channel, returns a promise of it, or calls give with it. */
   type TokenSource = (channel: string, give: (token: string) => void) => string | PromiseLike<string> | void;
 
   interface Options {
-    /** Where the server's front side is. Default "/". */
+    /** The URL of the server's front side. Default: "/". */
     url?: string;
-    /** Names, or names and the numbers to begin with. 64 at most, those of all tabs that share counted. */
+    /** Names, or names with the numbers to begin with. All tabs that share a connection have 64 channels at most. */
     channels?: string | string[] | { [channel: string]: number };
-    /** For all channels, by channel, or from a function. */
+    /** One token for all channels, a token for each channel, or a function that gets it. */
     token?: string | { [channel: string]: string } | TokenSource;
-    /** Default "auto". */
+    /** Default: "auto". */
     transport?: "auto" | Transport;
-    /** Default true: one connection for all tabs. */
+    /** Default: true, one connection for all tabs. */
     share?: boolean;
-    /** Default true: a reload goes on where the tab was; "browser": so does a later visit. */
+    /** Default: true, a reload resumes from the cursor of the tab. "browser": a later visit resumes, too. */
     resume?: boolean | "browser";
-    /** Default false. */
+    /** Whether requests to another origin send cookies. Default: false. */
     credentials?: boolean;
-    /** Where publish() sends a POST where there is no WebSocket for it. Default: none. */
+    /** The URL to which publish() sends a POST if it cannot use a WebSocket. Default: none. */
     publishURL?: string;
-    /** Milliseconds. Default 500. */
+    /** The first back-off, in milliseconds. Default: 500. */
     firstDelay?: number;
-    /** Milliseconds. Default 30000. */
+    /** The longest back-off, in milliseconds. Default: 30000. */
     longestDelay?: number;
     clock?: Clock;
 
     onmessage?(message: Message): void;
-    /** Numbers from to to are gone; to is null when the channel counts from 1 again: nobody knows how many. */
+    /**
+     * The messages with the numbers from to to are lost. to is null if the channel counts from 1 again: then it is not
+     * known how many are lost.
+     */
     onlost?(channel: string, from: number, to: number | null): void;
     onstate?(state: State, reason: string): void;
     onchannel?(channel: string, state: ChannelState, reason: string): void;
-    /** What a call-back or the token function threw. */
+    /** Gets an error that a call-back or the token function threw, or one that names an unknown option. */
     onerror?(error: unknown): void;
   }
 
   interface Clock {
-    /** Milliseconds since whenever. */
+    /** Returns milliseconds since any fixed time. */
     now(): number;
     setTimeout(f: () => void, delay: number): unknown;
     clearTimeout(timer: unknown): void;
-    /** From 0 to below 1. */
+    /** Returns a number from 0 to less than 1. */
     random(): number;
   }
 }

@@ -1,111 +1,120 @@
-// A browser's end of a comet server. Three lines are enough:
+// comet.js is the browser client of a comet server. A page needs three lines:
 //
 //   <script src="comet.js"></script>
 //   <script>
 //   new Comet({ channels: ["news"], onmessage: function (m) { console.log(m.channel, m.content); } });
 //   </script>
 //
-// Options, all of them optional:
+// Options. All of them are optional:
 //
-//   url        where the server's front side is: "//push.example.com/", "/comet/". Default "/".
-//   channels   ["a", "b"]: from the newest message on; { a: 7 }: from number 7 on (1 is all that is kept,
-//              0 the newest). All of them share one connection, 64 at most; what is beyond stays "busy".
-//   token      what the server asks for: a string for all channels; { a: "…" }; or function (channel, give),
-//              which returns it, or a promise of it, or calls give(token). A function is asked again when
-//              a token has been refused.
-//   transport  "auto": what works first of "ws" (WebSocket), "sse" (event stream), "poll" (long poll), "jsonp"
-//              (other origins without CORS). Or one of these. That WebSockets do not get through to a server is
-//              remembered in localStorage; they are tried again beside what works, and taken when they do.
-//   share      true: all tabs of an origin share one connection, where the browser has Web Locks and
-//              BroadcastChannel. false: a connection a tab.
-//   resume     true: a reload goes on where the tab was; that place wins over a number in channels.
-//              "browser": so does a later visit. false: neither.
-//   credentials  true: send cookies to another origin, whose server has this page's named (--cors-origin; * will not
-//              do). A WebSocket brings them in any case.
-//   publishURL where publish() sends its requests when there is no WebSocket, or it may not be used for that: a POST
-//              with the fields cname and content (and ack=1). What answers 200 has published; its JSON may have the
-//              number, as seq. Default: none.
-//   firstDelay, longestDelay  of trying again, in milliseconds: 500, 30000.
-//   clock      instead of Comet.clock, for tests.
+//   url        the URL of the server's front side, such as "//push.example.com/" or "/comet/". Default: "/".
+//   channels   ["a", "b"]: messages that are published from now on. { a: 7 }: messages from number 7 on; 1 means all
+//              messages that the server keeps, and 0 means messages from now on. All channels share one connection,
+//              which has 64 channels at most; each further channel stays "busy".
+//   token      the token that the server requires: a string for all channels; { a: "…" } for each channel; or a
+//              function (channel, give), which returns the token, returns a promise of it, or calls give(token). The
+//              function is called again when a token was refused.
+//   transport  "auto": the first that works of "ws" (WebSocket), "sse" (event stream), "poll" (long poll) and "jsonp"
+//              (for other origins without CORS). Or one of these names. If WebSockets to a server are blocked, this is
+//              remembered in localStorage. A WebSocket is then tried beside the transport in use, which it replaces
+//              when it works.
+//   share      true: all tabs of an origin share one connection if the browser has Web Locks and BroadcastChannel.
+//              false: each tab has its own connection. Default: true.
+//   resume     true: after a reload, the tab resumes from its cursor, which overrides a number in channels. "browser":
+//              a later visit resumes, too. false: neither. Default: true.
+//   credentials  true: requests to another origin send cookies. The server there must name the origin of this page
+//              (--cors-origin; * is not sufficient). A WebSocket sends cookies in any case.
+//   publishURL the URL to which publish() sends a request if the transport in use is not a WebSocket, or if the server
+//              does not permit publishing on it: a POST with the fields cname and content (and ack=1). A 2xx status
+//              means that the message is published; the response may be JSON with its number, as seq. Default: none.
+//   firstDelay, longestDelay  the first and the longest back-off of a reconnect, in milliseconds. Default: 500, 30000.
+//   clock      replaces Comet.clock, for tests.
 //
-// An option that is wrong is thrown by the constructor; one that does not exist is told to onerror.
+// The constructor throws an error if an option has a wrong value. It reports an unknown option to onerror.
 //
-// Call-backs, none of which is called after close():
+// Call-backs. None of them is called after close():
 //
 //   onmessage(m)              m: { channel, seq, content, type }; type is "data" or "broadcast".
-//   onlost(channel, from, to) these numbers are gone; it goes on behind them. to is null when the channel
-//                             has begun anew and counts from 1 again: nobody knows how much is gone.
-//   onstate(state, reason)    of the whole, at each change:
-//     connecting   trying
-//     open         messages come
-//     offline      no network, or no server; it tries again, less and less often
-//     busy         the server refuses more subscribers (429); it tries again, slowly
-//     denied       every channel that is left was refused (401)
-//     closed       the server has closed the channels, or there are none
-//   onchannel(channel, state, reason)  of one: open, lost (and on), denied, busy, closed.
-//   onerror(error)            what a call-back or the token function threw, and answers that make no
-//                             sense. Default: the console.
+//   onlost(channel, from, to) The messages with these numbers are lost; reading continues after them. to is null if the
+//                             channel was created anew and counts from 1 again: then it is not known how many are lost.
+//   onstate(state, reason)    The state of the whole client has changed:
+//     connecting   it is connecting
+//     open         it receives messages
+//     offline      there is no network, or the server does not answer; it reconnects with a growing back-off
+//     busy         the server accepts no more subscribers (429, 503); it tries again, slowly
+//     denied       every channel that is not closed was refused (401, or 400, 403, 404)
+//     closed       the server has closed the channels, or there are no channels
+//   onchannel(channel, state, reason)  The state of one channel has changed: open, lost (then open again), denied, busy
+//                             or closed.
+//   onerror(error)            A call-back or the token function threw this error (or the promise of the token function
+//                             was rejected with it). Default: the error is written to the console.
 //
-// Methods: subscribe(channel, seq), unsubscribe(channel), close(), next(channel): the number of the message
-// that comes next. Properties: state, reason, transport (the one in use).
+// Methods: subscribe(channel, seq), unsubscribe(channel), close(), and next(channel), which returns the number of the
+// next message. Properties: state, reason, and transport (the one in use).
 //
-// publish(channel, content) sends a string to all who read a channel, where the server lets clients do that
-// (--ws-publish, or a token of /sign?publish=1 for a channel that is subscribed to), or by publishURL. It returns a promise of the message's number (null if publishURL does not say it),
-// which is rejected with an Error that has a type:
+// publish(channel, content) sends a string to all subscribers of a channel: on the WebSocket, if the server lets
+// clients publish (--ws-publish, or a token of /sign?publish=1 for a channel that is subscribed to), or to publishURL.
+// It returns a promise of the message's number (null if publishURL does not return it). If it fails, the promise is
+// rejected with an Error, which has a type:
 //
-//   "403", "429", "400", …  the server's, or that of publishURL; the message says why
-//   offline      there was no connection, or for 90 seconds no token of the channel, and it was not sent
-//   unable       what is connected cannot publish (an event stream, for example), and there is no publishURL that can
-//   unknown      it was sent, and for 90 seconds no answer could be had: it is published, or it is not
+//   "403", "429", "400", …  the status of the server or of publishURL; the error's message has the reason
+//   offline      the message was not sent: there was no connection, or no token of the channel for 90 seconds
+//   unable       the transport in use cannot publish (it is an event stream, for example), and no publishURL can
+//   unknown      the message was sent, but it is not known whether it is published: for example, no answer came for 90
+//                seconds
 //
-// While it connects, or waits for the token of a channel that is subscribed to, it waits. Where the connection ends before the answer, it is sent again on the next one, with a
-// key by which the server publishes it once, and answers with the number that it has. Where nothing is subscribed to, it opens a connection, which then stays.
+// A publish waits while the client connects, and while it has no token yet for a channel that is subscribed to. If the
+// connection ends before the answer, the message is sent again on the next connection. It has a key, by which the
+// server publishes it only once and answers with the number that it already has. If there is no channel, publish opens
+// a connection, which then stays open.
 //
-// Each message comes once and in order, whatever happens to networks, tabs and servers. How:
+// Each message is delivered once and in order, whatever happens to networks, tabs and servers. These parts do it:
 //
-//   Comet  what this tab reads: a cursor for each channel, kept over reloads. Drops what it has, notices
-//          what it lacks, and calls back.
-//   Line   one connection for many channels: transports, trying again, watching for silence, publishing.
-//   Tabs   stands between them where tabs share: one tab has the Line, and tells the others.
+//   Comet  is what this tab reads. It has a cursor for each channel and keeps it over reloads. It drops messages that
+//          it already has, detects lost messages, and calls the call-backs.
+//   Line   is one connection for many channels. It has the transports, reconnects, watches for silence, and publishes.
+//   Tabs   is between the two if tabs share a connection: one tab, the leader, has the Line and informs the others.
 //
-// A place is a number and the epoch of the channel that it is of, which the server tells. If that has another
-// epoch when a Line connects, it has begun to count anew, and all that it has is news. A server that tells no
-// epoch (iComet) is asked for the last message once more: if another has that number now, or none, it is the same.
+// A cursor is the number of the next message and the epoch of the channel, which the server sends. If the channel has
+// another epoch when a Line connects, it was created anew: it counts from 1 again, and all its messages are new. A
+// server without epochs (iComet) is asked for the last message again. If that number now belongs to another message or
+// to none, the channel was created anew as well.
 //
-// It runs in engines of ECMAScript 5.
+// It runs in browsers that have ECMAScript 5.
 (function (root) {
   "use strict";
 
-  var gather = 20; // milliseconds in which changes of what is wanted become one connection
-  var longestURL = 7000; // bytes: servers take lines of some 8000
-  var quiet = 25000; // milliseconds that a tab has no sign of the server from the leading one before it asks
-  var mostChannels = 64; // that the server takes on a connection
-  var mostChanges = 40; // that a WebSocket is told at once: the server takes 100 messages in a second
-  var keyTime = 90000; // milliseconds for which what may have been published is sent again: the server knows a key for 120 s
+  var gather = 20; // milliseconds: changes of the channels within this time are made with one connection
+  var longestURL = 7000; // bytes: servers accept request lines of about 8000
+  var quiet = 25000; // milliseconds without a sign of the server from the leader, before a follower asks the leader
+  var mostChannels = 64; // the limit of the server for one connection
+  var mostChanges = 40; // operations sent at once on a WebSocket: the server accepts 100 messages in a second
+  var keyTime = 90000; // milliseconds for which an unanswered publish is sent again: the server knows a key for 120 s
   var unanswered = "the connection ended before the answer";
-  var late = 60000; // milliseconds that browsers let timers wait in tabs that nobody looks at
+  var late = 60000; // milliseconds by which browsers may delay timers in tabs that are not visible
 
-  // Numbers are of 32 bits and wrap, so their difference tells the order.
+  // diff compares two numbers. They have 32 bits and wrap around, so the sign of their difference gives their order.
   function diff(a, b) { return (a - b) | 0; }
 
-  // unique is text that nobody else has.
+  // unique returns a random text that no other tab has.
   function unique() {
     var words = root.crypto && root.crypto.getRandomValues ? root.crypto.getRandomValues(new root.Uint32Array(4)) : [], text = "";
     for (var i = 0; i < 4; i++) text += (i < words.length ? words[i] : Math.floor(Math.random() * 4294967296)).toString(36);
     return text;
   }
 
-  // mark tells one content from another, in few bytes.
+  // mark returns a hash of a content, by which two contents can be told apart.
   function mark(content) {
     var h = content.length;
     for (var i = 0; i < content.length; i++) h = (h * 31 + content.charCodeAt(i)) | 0;
     return h;
   }
 
-  // endless tells of a loss that it is of another epoch, so that nobody knows how much it is.
+  // endless reports whether a "lost" message has an open end: the lost messages are of another epoch, and it is not
+  // known how many they are.
   function endless(m) { return m.type === "lost" && /-$/.test(m.content); }
 
-  // parse reads JSON, or the JSON that a call has for its argument.
+  // parse parses JSON, or JSONP: a call that has JSON as its argument. It returns undefined if the text is neither.
   function parse(text) {
     var call = /^[\w$.]+\(([\s\S]*)\);?\s*$/.exec(text);
     try {
@@ -115,21 +124,23 @@
     }
   }
 
-  // delay is how long to wait before the next of so many tries: between half of it and all.
+  // delay returns the back-off after a number of tries. It doubles with each try up to longest; the result is a random
+  // time between half of it and all of it.
   function delay(clock, first, longest, tries) {
     return Math.min(first * Math.pow(2, tries), longest) * (0.5 + clock.random() / 2);
   }
 
-  // foreign tells whether a URL is of another origin than the page.
+  // foreign reports whether a URL has another origin than the page.
   function foreign(url) {
     var origin = /^(https?:)?\/\/[^\/]+/.exec(url), here = root.location;
     if (!origin || !here || !root.document) return false;
     return (origin[1] ? "" : here.protocol) + origin[0] !== here.protocol + "//" + here.host;
   }
 
-  // Transports. Each returns a function that ends it; then it calls back no more.
+  // Transports. Each starts a request and returns a function that ends it. After that, done is not called any more.
 
-  // get asks by XMLHttpRequest. done(status, value, wait): status 0 is none; wait is Retry-After's seconds.
+  // get sends a GET by XMLHttpRequest and calls done(status, value, wait). Status 0 means that there was no response;
+  // wait has the seconds of Retry-After.
   function get(url, options, done) {
     var xhr = new root.XMLHttpRequest(), ended = false;
     xhr.onreadystatechange = function () {
@@ -147,7 +158,8 @@
     };
   }
 
-  // append adds a script element once the page has loaded: before, one that waits would keep the page loading.
+  // append adds a script element, but not before the page has loaded: until then, a script that waits for its response
+  // would keep the page loading.
   function append(element) {
     if (root.document.readyState === "loading" || root.document.readyState === "interactive") {
       root.addEventListener("load", function () { root.setTimeout(function () { append(element); }, 0); }, false);
@@ -158,7 +170,8 @@
 
   var scripts = 0;
 
-  // script asks by a script element, which any origin may, and none can look behind: done(200, value) or done(0).
+  // script sends a request by a script element, which is allowed for any origin, but does not show the response's
+  // status. It calls done(200, value) or done(0).
   function script(url, options, done) {
     var name = "comet_cb_" + root.Math.random().toString(36).slice(2) + scripts++;
     var element = root.document.createElement("script"), ended = false;
@@ -177,20 +190,22 @@
     element.async = true;
     element.src = url + (url.indexOf("?") < 0 ? "?" : "&") + "cb=" + name;
     append(element);
-    // An element that is taken away may run all the same: its function stays until it has.
+    // The script may run even after its element was removed, so the function stays until the element has loaded or
+    // failed.
     return function () { ended = true; };
   }
 
-  // A Socket is a WebSocket on which what is asked is answered, each by its number. It is ready when the server has
-  // answered for the first time; if that does not come within patience milliseconds of the last sign, there is
-  // somebody in between who does not let it through. on.ready(), on.said(message), on.answered(), on.end(code, heard),
-  // which is the last; heard is whether anything came. It throws if the browser will have none.
+  // A Socket is a WebSocket with operations, each of which the server answers. An operation and its answer have the
+  // same number. The Socket is ready after the first answer. If nothing is received for patience milliseconds before
+  // that, a proxy may block it, and it ends. It calls on.ready(), on.said(message), on.answered(), and at last
+  // on.end(code, heard); heard reports whether anything was received. The constructor throws an error if the browser
+  // refuses to create a WebSocket.
   function Socket(url, patience, clock, on) {
     var self = this, ws = this.ws = new root.WebSocket(url);
     this.clock = clock;
     this.patience = patience;
     this.on = on;
-    this.waiting = Object.create(null); // by number, for an answer: { done, size }
+    this.waiting = Object.create(null); // operations without an answer, by number: { done, size }
     this.last = 0;
     this.ready = this.heard = false;
     this.timer = null;
@@ -224,7 +239,8 @@
     this.timer = this.clock.setTimeout(function () { self.end(0); }, this.patience);
   };
 
-  // ask has done called with the answer, or with null if none will come any more; it returns the number.
+  // ask sends an operation and returns its number. It calls done with the answer, or with null if there will be no
+  // answer.
   Socket.prototype.ask = function (what, done) {
     what.id = ++this.last;
     var text = JSON.stringify(what);
@@ -235,7 +251,7 @@
 
   Socket.prototype.end = function (code) {
     var on = this.on, waiting = this.waiting, largest = null;
-    if (code === 1009) { // which of them was too large, is not said
+    if (code === 1009) { // a message is too large; the server does not say which one, so take the largest
       for (var id in waiting) if (largest === null || waiting[id].size > waiting[largest].size) largest = id;
     }
     if (largest !== null) waiting[largest].done({ type: "413", content: "it is larger than the server takes" });
@@ -254,49 +270,50 @@
     for (var id in waiting) waiting[id].done(null);
   };
 
-  // A Line keeps what is wanted coming:
+  // A Line keeps one connection for the wanted channels:
   //
-  //  1. /ping tells that the server is there, how long it may be silent, and, by what had to be done to
-  //     hear it, which transports there are. Later connections do without, until one fails.
-  //  2. /ws or /sse is opened, or /poll is asked again and again. What is wanted by then is in the request. On a
-  //     WebSocket, channels come and go while it is open; any other connection is made anew.
-  //  3. On an error, and when nothing was heard for longer than promised, it goes back to 2, or 1, after a
-  //     while: longer each time, and never the same for two browsers.
-  //  4. Where the server is there and a WebSocket is not to be had, that is remembered, also for pages to come. They
-  //     begin with the next best, and try a WebSocket beside it from time to time.
+  //  1. It requests /ping. The answer shows that the server is reachable and how long it may be silent. The way in
+  //     which it could be requested shows which transports are possible. Later connections skip this step until one
+  //     fails.
+  //  2. It opens /ws or /sse, or requests /poll again and again. The request has the channels that are wanted at that
+  //     time. On a WebSocket, channels are joined and left while it is open; other transports connect again for that.
+  //  3. After an error, and if the server was silent for longer than it promised, it returns to step 2 or 1 after a
+  //     back-off, which grows and is random, so that it differs between browsers.
+  //  4. If the server is reachable but a WebSocket fails, this is remembered, also for later pages. They start with the
+  //     next best transport, and try a WebSocket beside it from time to time.
   //
-  // on.said(messages) gets what the server said, on.heard() that it said nothing new, on.state(state, reason) how
-  // it is.
+  // It calls on.said(messages) with messages of the server, on.heard() if the server has sent nothing new, and
+  // on.state(state, reason) when its state or transport changes.
   function Line(options, clock, on) {
     this.options = options;
     this.clock = clock;
     this.on = on;
     this.wanted = Object.create(null); // by channel: { next, epoch, again, asked, token, last, joined, busy, count, claim, join, moved }
-    this.there = Object.create(null); // those of them that the WebSocket was asked for
+    this.there = Object.create(null); // the channels of wanted that the WebSocket was asked for
     this.state = this.reason = "";
-    this.kind = this.told = ""; // of the transport in use, and when the state was told
-    this.sure = false; // the server answers, and kind works
-    this.plain = false; // it has answered without a script
-    this.deaf = 0; // event streams that came to nothing though the server was there
+    this.kind = this.told = ""; // the transport in use, and the one when the state was last reported
+    this.sure = false; // the server answers, and the transport in kind works
+    this.plain = false; // the server has answered a request by XMLHttpRequest
+    this.deaf = 0; // event streams that failed although the server is reachable
     this.tries = this.busyTries = 0;
-    this.silence = 60000 * 1.3; // until /ping has told
-    this.brief = 0; // WebSockets that ended soon
-    this.patience = 3000; // milliseconds for one to come about
-    this.publishes = false; // it is kept for that, whatever is wanted
-    this.upgrading = false; // a WebSocket is coming about
-    this.block = this.recallBlock(); // null, or for how long WebSockets are not tried: { until, times }
-    this.unsent = []; // what is to be published: { what, done, sent, until, timer }
+    this.silence = 60000 * 1.3; // until /ping gives another value
+    this.brief = 0; // consecutive WebSockets that ended too soon
+    this.patience = 3000; // milliseconds for a WebSocket to become ready
+    this.publishes = false; // the connection is kept for publishing, even if no channel is wanted
+    this.upgrading = false; // a WebSocket is being opened
+    this.block = this.recallBlock(); // null, or until when no WebSocket is tried: { until, times }
+    this.unsent = []; // pending publishes: { what, done, sent, until, timer }
     this.socket = null; // the WebSocket, while it is ready
-    this.pinged = null; // when it was asked for a sign of life, since the last
-    this.probing = null; // one that is tried beside another transport
+    this.pinged = null; // when the WebSocket was pinged, if nothing was received since then
+    this.probing = null; // a WebSocket that is tried beside another transport
     this.timer = this.busyTimer = this.watchdog = this.settling = this.adjusting = this.prober = null;
-    this.due = 0; // when timer runs out
-    this.end = null; // ends what is under way
+    this.due = 0; // when timer expires
+    this.end = null; // ends the current connection or request
   }
 
-  // want: messages of a channel from number next of an epoch on (null: the newest), preceded by the one before
-  // if again is set and no epoch known. It returns what a newcomer must be told to be in step with those who
-  // read it already.
+  // want subscribes to the messages of a channel from number next of an epoch on (null: only new messages). If again is
+  // set and the epoch is not known, it asks for the message before next, too. It returns the messages that bring the
+  // new reader in step with the present readers of the channel.
   Line.prototype.want = function (name, next, epoch, again, token) {
     var w = this.wanted[name], open = this.state === "open" && this.end !== null, same;
     if (!w && Object.keys(this.wanted).length === mostChannels) {
@@ -308,13 +325,13 @@
       return [];
     }
     if (epoch && w.epoch && epoch !== w.epoch) {
-      // One of them is from another life of the channel: which, the server tells when it has joined.
+      // One of the two epochs is out of date. The server tells which one when the channel is joined.
       return open && w.joined ? [{ type: "joined", cname: name, epoch: w.epoch }] : [];
     }
     if (next === null && w.next !== null && w.claim === null && open) return [{ type: "newest", cname: name, seq: w.next, epoch: w.epoch }];
     if (next === w.next) return w.last ? [w.last] : [];
     var order = next === null || w.next === null ? 0 : diff(next, w.next);
-    same = epoch !== "" && epoch === w.epoch; // so there is no doubt which number is farther
+    same = epoch !== "" && epoch === w.epoch; // only then is it certain which number is ahead
     if (!same) w.count = true;
     if (order !== 0 && !same) this.claim(w, order > 0 ? next : w.next);
     if (next !== null && (w.next === null || order < 0)) {
@@ -323,7 +340,7 @@
       w.again = again;
       w.last = null;
       w.moved = true;
-      w.join = -1; // what a WebSocket still says of the place that is left is not heard
+      w.join = -1; // ignore what the WebSocket still sends for the old cursor
       this.change();
     } else if (open && w.count) {
       this.count(name);
@@ -331,7 +348,8 @@
     return [];
   };
 
-  // claim: somebody has heard that the server has counted up to next, and is told if it has not.
+  // claim notes the number up to which the server has counted, as a reader knows it. If the server has not, the readers
+  // are told.
   Line.prototype.claim = function (w, next) {
     if (w.claim === null || diff(next, w.claim) > 0) w.claim = next;
   };
@@ -342,10 +360,10 @@
     this.change();
   };
 
-  // change begins anew soon, with what is wanted then. A WebSocket stays, and is told.
+  // change reconnects soon, with the channels that are wanted then. A WebSocket stays open and gets the changes.
   Line.prototype.change = function () {
     var self = this;
-    if (this.closed || this.adjusting || this.upgrading) return; // ready looks at what is wanted
+    if (this.closed || this.adjusting || this.upgrading) return; // ready checks the wanted channels
     if (!this.socket) {
       this.stop();
       this.later(gather);
@@ -363,7 +381,7 @@
     this.timer = this.clock.setTimeout(function () { self.attempt(); }, delay);
   };
 
-  // stop ends what is under way.
+  // stop ends the current connection or request, a back-off, and a WebSocket that is being tried.
   Line.prototype.stop = function () {
     this.clock.clearTimeout(this.timer);
     this.clock.clearTimeout(this.watchdog);
@@ -387,7 +405,8 @@
     this.unable("offline", "the page has closed it");
   };
 
-  // hurry: the network is there again, perhaps another one; or somebody looks.
+  // hurry reconnects at once, or checks the connection: the network has returned and may be another one, or the user
+  // looks at the page again.
   Line.prototype.hurry = function (network) {
     var silent = this.clock.now() - this.heardAt;
     if (network && this.block) this.block.until = 0;
@@ -397,7 +416,8 @@
     else this.nudge();
   };
 
-  // nudge has a WebSocket show that it lives. Its pings are the browser's, which does not tell.
+  // nudge pings the WebSocket to see whether it still works. The server's own pings are answered by the browser, which
+  // does not report them.
   Line.prototype.nudge = function () {
     if (!this.socket || this.pinged !== null || this.clock.now() - this.heardAt < 5000) return;
     this.pinged = this.clock.now();
@@ -405,16 +425,17 @@
     this.socket.ask({ op: "ping" }, function () {});
   };
 
-  // moved tells how long ago there was a sign of the server, and after how long without one this gives up by
-  // itself: longer ago, its tab has been stopped. Between two tries what counts is that the next one is late, by
-  // more than the minute that browsers let timers wait in tabs that nobody looks at.
+  // moved returns age, the time since the last sign of the server, and limit, the time after which this Line reconnects
+  // by itself: if age is larger, the tab has been stopped. During a back-off, age is how late the next attempt is, and
+  // limit is the minute by which browsers may delay timers in tabs that are not visible.
   Line.prototype.moved = function () {
     var now = this.clock.now();
     if (this.end) return { age: now - this.heardAt, limit: this.limit };
     return { age: this.timer ? Math.max(now - this.due, 0) : 0, limit: late };
   };
 
-  // offline: the browser says so. It may be wrong, so nothing is ended: what is heard tells.
+  // offline reports that the browser has no network. The browser may be wrong, so the connection is kept, and the next
+  // message sets the state to open again.
   Line.prototype.offline = function () {
     if (this.end) this.tell("offline", "the browser says that there is no network");
   };
@@ -433,19 +454,20 @@
     return Object.keys(wanted).filter(function (name) { return !wanted[name].busy; });
   };
 
-  // needless: nobody wants a connection.
+  // needless reports whether no connection is needed.
   Line.prototype.needless = function () { return !this.publishes && this.active().length === 0; };
 
-  // from is the number that a channel is asked for from.
+  // from returns the number from which a channel is requested.
   function from(w, first) {
     var seq = w.next;
     if (first) w.asked = w.again && !w.epoch;
-    // Number 0 comes after -1, but to the server it means the newest.
+    // Number 0 comes after -1, but in a request it means "only new messages".
     if (seq !== null && (first && w.asked || seq === 0) && seq !== 1) seq--;
     return (seq || 0) | 0;
   }
 
-  // url is for all channels that are wanted; with there, for as many as it may be long for, which are noted there.
+  // url returns the URL for all channels that are wanted and not busy. With there, it has as many of them as fit into
+  // the longest URL, and adds these to there.
   Line.prototype.url = function (path, first, there) {
     var url = this.options.url + path + "?lost=1", wanted = this.wanted;
     this.active().forEach(function (name) {
@@ -476,7 +498,7 @@
     else this.ping();
   };
 
-  // best is the best transport that is likely to work.
+  // best returns the best transport that is likely to work.
   Line.prototype.best = function () {
     if (this.options.transport !== "auto") return this.options.transport;
     if (this.mayHaveSocket() && !this.block) return "ws";
@@ -485,7 +507,7 @@
 
   Line.prototype.mayHaveSocket = function () { return Boolean(root.WebSocket) && /^https?:/.test(this.options.url); };
 
-  // by begins with a transport.
+  // by starts a connection with a transport, if one is needed.
   Line.prototype.by = function (kind) {
     this.kind = kind;
     if (kind !== "ws") this.unable("unable", "the transport is " + kind + ", by which nothing can be published");
@@ -498,7 +520,7 @@
     function reached(kind, value) {
       var seconds = value && Number(value.sub_timeout);
       if (seconds > 0) self.silence = seconds * 1300;
-      // A WebSocket takes as many round trips, on a connection of its own.
+      // A WebSocket needs about as many round trips, on a connection of its own.
       self.patience = Math.min(Math.max(3000, 4 * (self.clock.now() - asked)), 10000);
       self.sure = self.probed = true;
       self.by(kind);
@@ -516,12 +538,13 @@
       if (status === 0 && how === "auto" && !self.plain && foreign(url)) byScript();
       else if (status === 0) self.cut("the server does not answer");
       else if (status !== 200 && self.refused(status, wait)) return;
-      else if (status >= 500) self.cut("status " + status); // there is a proxy, and no server behind it
+      else if (status >= 500) self.cut("status " + status); // a proxy answers, but no server behind it
       else reached(self.best(), value);
     });
   };
 
-  // refused takes a status that no comet server gives, but a proxy in front of it may.
+  // refused handles a status that means refusal and comes from a proxy, or from a server that does not read the
+  // request. It returns false for any other status.
   Line.prototype.refused = function (status, wait) {
     if (status === 401 || status === 403) {
       this.hear(this.active().map(function (name) { return { type: "401", cname: name, seq: 0, content: "status " + status }; }));
@@ -567,7 +590,7 @@
     };
   };
 
-  // ready: the server has answered, and all channels in the request are joined or refused.
+  // ready is called when the server has answered: all channels of the request are joined or refused.
   Line.prototype.ready = function () {
     var self = this, unsent = this.unsent;
     this.upgrading = false;
@@ -581,12 +604,12 @@
     unsent.forEach(function (p) { self.send(p); });
   };
 
-  // ended: the WebSocket did, or has never come about. One that gave something has come through, unless it happens again
-  // and again that it ends soon, or before it was ready.
+  // ended is called when the WebSocket has ended or could not be opened. If anything was received on it, WebSockets are
+  // not blocked, unless several in succession end too soon or before they are ready.
   Line.prototype.ended = function (code, heard, wait) {
     if (!heard) return this.without("the WebSocket cannot be had");
     if (this.socket && this.clock.now() - this.readyAt >= 10000 || wait > 0) this.brief = 0;
-    else if (code === 0 || code === 1005 || code === 1006) this.brief++; // else the server has said why
+    else if (code === 0 || code === 1005 || code === 1006) this.brief++; // any other code is a reason of the server
     if (code === 1013) {
       this.refused(503, 0);
     } else if (this.brief >= 3) {
@@ -595,15 +618,15 @@
       this.cut("WebSockets end too soon", true);
     } else {
       this.cut("the connection ended");
-      if (wait > 0) { // the server restarts, and has its clients come back one by one
+      if (wait > 0) { // the server restarts, and gives each client another time to reconnect
         this.clock.clearTimeout(this.timer);
         this.later(wait);
       }
     }
   };
 
-  // without: there is no WebSocket. If the server has just answered, that is due to somebody in between, or it knows
-  // none, and the next best transport is tried at once.
+  // without is called if no WebSocket can be opened. If the server has just answered /ping, then a proxy blocks
+  // WebSockets, or the server does not have them, and the next best transport is tried at once.
   Line.prototype.without = function (reason) {
     if (this.options.transport === "ws" || !this.probed) return this.cut(reason, true);
     this.stop();
@@ -612,20 +635,20 @@
     else this.by(this.best());
   };
 
-  // blocked remembers that WebSockets do not get through, for a minute at first, and then longer.
+  // blocked notes that WebSockets are blocked, for a minute at first, and then for longer each time.
   Line.prototype.blocked = function () {
     var times = this.block ? this.block.times + 1 : 0;
     this.block = { times: times, until: this.clock.now() + Math.min(60000 * Math.pow(4, times), 86400000) };
     this.keepBlock();
   };
 
-  // What is known of WebSockets to a server is kept with the browser, for all its pages.
+  // keepBlock stores in the browser whether WebSockets to this server are blocked, for all pages of the origin.
   Line.prototype.keepBlock = function () {
     try {
       if (this.block) root.localStorage.setItem("comet ws " + this.options.url, JSON.stringify(this.block));
       else root.localStorage.removeItem("comet ws " + this.options.url);
     } catch (e) {
-      // forbidden, or full: each page finds out
+      // storage is forbidden or full: each page detects it by itself
     }
   };
 
@@ -638,7 +661,7 @@
     }
   };
 
-  // probeLater has a WebSocket tried beside another transport when the time has come.
+  // probeLater sets a timer, after which a WebSocket is tried beside the transport in use.
   Line.prototype.probeLater = function () {
     var self = this;
     this.clock.clearTimeout(this.prober);
@@ -650,7 +673,7 @@
     }, Math.max(this.block.until - this.clock.now(), 1000));
   };
 
-  // probe asks for nothing. If a WebSocket comes about, what is wanted goes over to one.
+  // probe opens a WebSocket without channels. If it becomes ready, the Line reconnects with a WebSocket.
   Line.prototype.probe = function () {
     var self = this;
     function failed() {
@@ -677,8 +700,9 @@
     }
   };
 
-  // adjust tells the WebSocket what is wanted of it that was not, and what no more. If that is much, or the server is
-  // to be asked for a message once more, another is opened, unless this one has just been.
+  // adjust joins and leaves channels on the WebSocket, so that it has those that are wanted. If there are too many
+  // changes, or if the server must be asked for a message again, another WebSocket is opened instead, unless this one
+  // is fresh.
   Line.prototype.adjust = function (fresh) {
     var self = this, wanted = this.wanted, there = this.there, left, joined;
     if (this.needless()) return this.rest();
@@ -694,11 +718,12 @@
     var self = this;
     delete this.there[name];
     this.socket.ask({ op: "unsub", cname: name }, function (m) {
-      if (m && m.type === "429" && self.socket) self.cut(m.content); // too much at once, and it is still joined
+      if (m && m.type === "429" && self.socket) self.cut(m.content); // too many messages; it is still joined
     });
   };
 
-  // join: until it is answered, what comes is of the place that is left.
+  // join subscribes to a channel on the WebSocket. Until the server has answered, messages of the channel belong to the
+  // old cursor.
   Line.prototype.join = function (name) {
     var self = this, w = this.there[name] = this.wanted[name], join;
     w.moved = w.joined = false;
@@ -710,24 +735,24 @@
       if (w.next === null || diff(m.seq, w.next) < 0) {
         self.hear([{ type: "next_seq", cname: name, seq: m.seq, content: "", epoch: m.epoch }]);
       } else {
-        // That it is of another epoch is said next, with what is lost.
+        // If the epoch is another one, the server's next message says so, together with the loss.
         if (!w.epoch) w.epoch = m.epoch || "";
         self.hear([{ type: "joined", cname: name, seq: m.seq, content: "", epoch: m.epoch === w.epoch ? w.epoch : "" }]);
       }
     });
   };
 
-  // publish has done called with null and the number, or with what is wrong: { type, content }, where type is the
-  // server's, or "offline" (it was not sent), "unable" (nor can it be), "unknown" (it was, and nobody knows more).
-  // What has a channel's name, a content, and a key; and if it may have been sent before, until when the server knows
-  // that key.
+  // publish publishes a message. It calls done(null, number), or done({ type, content }) if it fails. type is that of
+  // the server, or "offline" (the message was not sent), "unable" (it cannot be sent), or "unknown" (it was sent, with
+  // an unknown result). what has the channel's name, the content and a key; and, if the message may have been sent
+  // before, the time until which the server knows the key.
   Line.prototype.publish = function (what, done) {
     this.send({ what: what, done: done, sent: Boolean(what.until), until: what.until || 0, timer: null });
   };
 
   Line.prototype.send = function (p) {
     var self = this, w = this.wanted[p.what.name];
-    if (this.socket && this.adjusting && w && this.there[p.what.name] !== w) { // its token may be what lets publish
+    if (this.socket && this.adjusting && w && this.there[p.what.name] !== w) { // its token may permit publishing
       this.clock.clearTimeout(this.adjusting);
       this.adjusting = null;
       this.adjust();
@@ -749,7 +774,8 @@
     this.publishes = this.unsent.length > 0;
   };
 
-  // sendAgain keeps what was sent without being answered for the next connection, as long as the server knows its key.
+  // sendAgain keeps a message that was sent but not answered for the next connection, as long as the server knows its
+  // key.
   Line.prototype.sendAgain = function (p) {
     var self = this, left = p.until - this.clock.now();
     p.sent = true;
@@ -764,15 +790,16 @@
     }
   };
 
-  // settle tells what has become of what was to be published. Where it may have been sent before, it may be published
-  // though the server refuses it now, but for a reason that was one then.
+  // settle reports the result of a publish. If the message may have been sent before, it may be published although the
+  // server refuses it now, unless the reason must have been the same before.
   Line.prototype.settle = function (p, problem, seq) {
     this.clock.clearTimeout(p.timer);
     if (problem && p.sent && !/^(unknown|400|413)$/.test(problem.type)) problem = { type: "unknown", content: unanswered + "; now: " + problem.content };
     p.done(problem, seq);
   };
 
-  // unable: what is to be published will not be. What may have been sent waits for a connection.
+  // unable rejects the pending publishes. If the Line is only offline, those that may have been sent wait for the next
+  // connection.
   Line.prototype.unable = function (type, content) {
     var self = this, unsent = this.unsent, waits = type === "offline" && !this.closed;
     this.unsent = unsent.filter(function (p) { return waits && p.sent; });
@@ -791,7 +818,7 @@
     this.end = function () {
       source.onopen = source.onmessage = source.onerror = null;
       source.close();
-      // A stream that gave nothing for longer than any may: somebody in between keeps it back.
+      // The stream was silent for longer than the server ever is: a proxy holds it back.
       if (opened && !heard && self.clock.now() - self.heardAt >= self.silence) self.deaf = 2;
     };
     source.onopen = function () {
@@ -805,7 +832,7 @@
       if (said && typeof said === "object") self.hear([said]);
     };
     source.onerror = function () {
-      // Left alone, the browser would come back to where the URL says.
+      // Otherwise the browser would reconnect by itself to this URL, whose numbers are old by then.
       if (!opened && self.probed) self.deaf++;
       self.cut(opened ? "the connection ended" : "the event stream cannot be had", !opened);
     };
@@ -825,14 +852,15 @@
       }
       if (!value || typeof value !== "object") return self.cut("the answer is not JSON", true);
       var news = self.hear(Array.isArray(value) ? value : [value]);
-      if (self.end !== end) return; // it was taken as a reason to begin anew
+      if (self.end !== end) return; // hear has ended this connection
       self.end = null;
       if (news || first) self.ask(transport, false);
       else self.cut("the answers say nothing new");
     });
   };
 
-  // opened: the server has the request. A refusal follows at once, if there is to be one.
+  // opened is called when the connection is open, or when the first poll starts. If the server refuses, it does so at
+  // once.
   Line.prototype.opened = function () {
     var self = this;
     this.probed = false;
@@ -844,18 +872,18 @@
   Line.prototype.settled = function () {
     var wanted = this.wanted, there = this.socket ? this.there : wanted;
     for (var name in there) {
-      // The message that was asked for once more is not there: has the server counted less far?
+      // The message that was requested again has not come: the server may not have counted that far.
       if (there[name] !== wanted[name] || !wanted[name].asked) continue;
       this.claim(wanted[name], wanted[name].next);
       this.count(name);
     }
     var joined = this.active().filter(function (name) { return there[name] === wanted[name] && !wanted[name].joined; });
-    if (this.state !== "offline") this.tell("open"); // the browser has said so meanwhile
+    if (this.state !== "offline") this.tell("open"); // otherwise the browser has reported no network
     joined.forEach(function (name) { wanted[name].joined = true; });
     if (joined.length > 0) this.on.said(joined.map(function (name) { return { type: "joined", cname: name, epoch: wanted[name].epoch }; }));
   };
 
-  // count asks how far the server has counted, for those readers who have heard of more, or of nothing.
+  // count asks the server for the next number of a channel, for readers that know of a higher number, or of none.
   Line.prototype.count = function (name) {
     var self = this, w = this.wanted[name], claim = w.claim;
     var url = this.options.url + "poll?lost=1&cname=" + encodeURIComponent(name) + "&seq=0";
@@ -864,17 +892,17 @@
     (this.kind === "jsonp" ? script : get)(url, this.options, function (status, said) {
       if (self.wanted[name] !== w) return;
       if (!said || said.type !== "next_seq") {
-        w.count = true; // next time
+        w.count = true; // ask again after the next connection
         return;
       }
       if (w.claim === claim) w.claim = null;
       self.on.said([{ type: "newest", cname: name, seq: said.seq, epoch: w.epoch }]);
-      // Only what was claimed before it was asked tells: messages may have overtaken the answer.
+      // Compare only a claim that was made before the request: newer messages may have overtaken the answer.
       if (claim !== null && diff(said.seq, claim) < 0) self.on.said([said]);
     });
   };
 
-  // watch begins to wait for a sign of life, for limit milliseconds.
+  // watch starts to wait for a sign of the server, for limit milliseconds.
   Line.prototype.watch = function (limit) {
     this.limit = limit;
     this.heardAt = this.clock.now();
@@ -888,8 +916,8 @@
     this.watchdog = this.clock.setTimeout(function () { self.check(); }, wait);
   };
 
-  // check gives up what was silent for too long. A WebSocket is asked before, and given time to answer: a browser may
-  // run this much too late, and it is silent wherever nothing is published.
+  // check reconnects if the server was silent for too long. A WebSocket is pinged before that and gets time to answer:
+  // a browser may run this timer much too late, and a WebSocket is silent while nothing is published.
   Line.prototype.check = function () {
     var now = this.clock.now(), silent = now - this.heardAt, answer = this.limit * 3 / 13, left = this.limit - silent;
     if (this.socket && this.pinged === null) left = this.limit - answer - silent;
@@ -899,7 +927,8 @@
     else this.cut("nothing was heard for " + Math.round(silent / 1000) + " seconds", true);
   };
 
-  // cut: there is no connection any more. unsure: ask for the server first, next time.
+  // cut ends the connection and reconnects after a back-off. If unsure is set, or if the state was not open, the next
+  // attempt starts with /ping.
   Line.prototype.cut = function (reason, unsure) {
     var was = this.state;
     this.stop();
@@ -908,7 +937,7 @@
     this.tell(was === "open" ? "connecting" : "offline", reason);
   };
 
-  // hear takes what the server said, and returns whether anything of it was new.
+  // hear handles messages of the server and returns whether any of them is new.
   Line.prototype.hear = function (list) {
     var out = [], news = false;
     this.heard();
@@ -928,19 +957,20 @@
     this.tries = 0;
   };
 
-  // rest: nothing is wanted now, or not yet again.
+  // rest ends the connection: no channel is wanted, or all of them are busy.
   Line.prototype.rest = function () {
     this.stop();
-    if (!this.needless()) return this.change(); // what was under way was not answered
+    if (!this.needless()) return this.change(); // a pending publish has no answer yet
     if (Object.keys(this.wanted).length > 0) this.tell("busy", this.busyReason);
     else this.tell("idle");
   };
 
-  // note follows what one message means for the next connection, and adds what readers must know to out.
+  // note updates the cursor with which the next connection starts, after one message, and adds what readers must know
+  // to out. It returns whether the message is new.
   Line.prototype.note = function (m, out) {
     var w = this.wanted[m.cname], live = this.socket || this.upgrading, news = true;
-    if (m.type === "noop" || m.type === "503") return true; // the end that follows a 503 says enough
-    if (!w || live && (w.join || this.there[m.cname] !== w)) return false; // not wanted, or of a place that is left
+    if (m.type === "noop" || m.type === "503") return true; // a 503 is handled when the connection ends
+    if (!w || live && (w.join || this.there[m.cname] !== w)) return false; // not wanted, or of an old cursor
     w.asked = false;
     w.epoch = m.epoch || w.epoch;
     m.epoch = w.epoch;
@@ -956,7 +986,7 @@
         this.busyTries = 0;
         break;
       case "next_seq":
-        // What follows a broadcast says nothing new.
+        // The next_seq that follows a broadcast has nothing new.
         if (w.last && w.last.type === "broadcast" && diff(m.seq, w.last.seq) === 1) return false;
         if (order > 0) this.unsaid(m, w.next, out);
         if (order !== 0) w.last = null;
@@ -988,12 +1018,13 @@
     return news;
   };
 
-  // unsaid says what a server does not that has no word for it: that messages are gone.
+  // unsaid adds a "lost" message, for a server that does not send one.
   Line.prototype.unsaid = function (m, from, out) {
     out.push({ type: "lost", cname: m.cname, seq: m.seq, content: from + "-" + ((m.seq - 1) | 0), epoch: m.epoch });
   };
 
-  // busy: a channel was refused for now. The others go on without, until it is tried again.
+  // busy is called when a channel was refused for now. The other channels go on without it; after a back-off, it is
+  // tried again.
   Line.prototype.busy = function (reason) {
     var self = this;
     this.busyReason = reason;
@@ -1006,12 +1037,13 @@
     }, delay(this.clock, 10000, 120000, this.busyTries++));
   };
 
-  // Tabs share a Line: the tab that has the lock leads, and has the Line. The others tell it what they want,
-  // and it tells all what the server says; each drops what it has. A tab that comes late with an older place
-  // makes the leader connect again from there: what was missed and what is new come by one way, so there is no
-  // seam between them.
+  // Tabs shares a Line between tabs. The tab that holds the lock is the leader and has the Line. The followers tell it
+  // what they want, and it sends the messages of the server to all tabs; each tab drops those that it already has. If a
+  // new tab has an older cursor, the leader requests the messages from there again: missed and new messages come the
+  // same way, so none is lost between them.
   //
-  // A leader's end frees the lock. The next one says so, and all tell it what they want, from their own places on.
+  // When the leader ends, its lock is free. The next leader announces itself, and all tabs tell it what they want, from
+  // their own cursors on.
   function Tabs(options, clock, comet) {
     var self = this;
     this.options = options;
@@ -1020,13 +1052,13 @@
     this.id = Math.random().toString(36).slice(2);
     this.key = "comet " + options.url + " " + options.transport;
     this.line = null;
-    this.members = Object.create(null); // the leader's: by tab, the channels that it wants
-    this.unpublished = Object.create(null); // by number: { request, done }; the request has until since it was taken
+    this.members = Object.create(null); // in the leader: the wanted channels, by tab
+    this.unpublished = Object.create(null); // by number: { request, done }; request.until is set when a leader takes it
     this.last = 0;
     this.ready = this.closed = this.queued = this.asked = false;
     this.bus = new root.BroadcastChannel(this.key);
     this.bus.onmessage = function (event) { self.heard(event.data); };
-    // Each tab holds a lock of its own until it ends, however it ends: so the leader learns of it.
+    // Each tab holds a lock of its own until it ends, in whatever way: so the leader notices that end.
     this.hold(this.key + " " + this.id, {}, function (end) {
       self.leave = end;
       self.ready = true;
@@ -1034,10 +1066,10 @@
       comet.wantAll();
       self.publishAll();
       self.listen();
-    }).then(null, function () { comet.alone(); }); // no locks here, as in a sandbox
+    }).then(null, function () { comet.alone(); }); // locks are not available, as in a sandbox
   }
 
-  // hold takes a lock, and calls got(release) with it.
+  // hold requests a lock and calls got(release) when it has the lock.
   Tabs.prototype.hold = function (name, how, got) {
     var self = this;
     return root.navigator.locks.request(name, how, function () {
@@ -1046,7 +1078,7 @@
     });
   };
 
-  // apply stands in line for the lead, or takes it from a leader that does not move.
+  // apply waits for the leader's lock, or steals it from a leader that does not run.
   Tabs.prototype.apply = function (steal) {
     var self = this;
     if (!steal) this.queued = true;
@@ -1054,7 +1086,7 @@
       if (!steal) self.queued = false;
       self.release = release;
       self.lead();
-    }).then(null, function () { // it was taken from this one
+    }).then(null, function () { // another tab has stolen the lock
       if (self.closed) return;
       self.follow();
       if (!self.queued) self.apply(false);
@@ -1092,7 +1124,7 @@
     for (var n in this.unpublished) this.published(n, { type: this.unpublished[n].request.until ? "unknown" : "offline", content: "the page has closed it" });
   };
 
-  // tell tells one tab, or all of them, this one first.
+  // tell sends a message to one tab, or to all tabs with this one. This tab handles it at once.
   Tabs.prototype.tell = function (to, what) {
     if (this.closed) return;
     if (to !== this.id) {
@@ -1119,7 +1151,7 @@
 
   Tabs.prototype.drop = function (name) { this.request({ kind: "drop", name: name }); };
 
-  // publish has the leader publish. If that ends before it has, another does.
+  // publish asks the leader to publish. If that leader ends before it is done, the next leader is asked.
   Tabs.prototype.publish = function (what, done) {
     if (this.closed) return done({ type: "offline", content: "the page is put away" });
     var request = { kind: "publish", n: ++this.last, name: what.name, content: what.content, key: what.key, until: 0 };
@@ -1127,8 +1159,8 @@
     this.request(request);
   };
 
-  // publishAll tells somebody new what is to be published. What the last one has taken it may have published, as long
-  // ago as the server may know it by its key.
+  // publishAll sends the pending publishes to a new leader. The previous leader may have published those that it has
+  // taken, so they are sent again only while the server knows their keys.
   Tabs.prototype.publishAll = function () {
     for (var n in this.unpublished) {
       var until = this.unpublished[n].request.until;
@@ -1143,7 +1175,7 @@
     if (it) it.done(problem, seq);
   };
 
-  // hurry wakes the leader, and makes sure that there is one.
+  // hurry makes the leader reconnect at once or check its connection, and checks that there is a leader.
   Tabs.prototype.hurry = function (network) {
     this.request({ kind: "hurry", network: network });
     if (!this.line && this.ready && !this.closed) this.question();
@@ -1153,18 +1185,18 @@
     if (this.line) this.line.offline();
   };
 
-  // serve is the leader's part.
+  // serve handles a request of a tab, in the leader.
   Tabs.prototype.serve = function (q) {
     var self = this, channels = this.members[q.tab];
     if (q.kind === "hurry") this.line.hurry(q.network);
     if (q.kind === "hello") this.line.nudge();
     if (q.kind === "hurry" || q.kind === "hello") this.here(q.tab);
     if (q.kind === "publish") {
-      var what = { name: q.name, content: q.content, key: q.key, until: q.until }; // as it is before it is taken
+      var what = { name: q.name, content: q.content, key: q.key, until: q.until }; // before "taken" sets until
       var line = this.line;
       this.tell(q.tab, { kind: "taken", n: q.n });
       line.publish(what, function (problem, seq) {
-        // Where another leads, that one is asked again, and knows.
+        // If another tab is the leader by now, the request is sent to it again, and it reports the result.
         if (self.line === line) self.tell(q.tab, { kind: "published", n: q.n, problem: problem, seq: seq });
       });
     }
@@ -1184,13 +1216,13 @@
     }
   };
 
-  // mourn gives up what a tab has wanted, when it has ended.
+  // mourn drops the channels of a tab when that tab has ended.
   Tabs.prototype.mourn = function (tab) {
     var self = this;
     root.navigator.locks.request(this.key + " " + tab, function () {
       for (var name in self.members[tab]) if (self.line) self.serve({ kind: "drop", tab: tab, name: name });
       delete self.members[tab];
-    }).then(null, function () {}); // this page ends itself
+    }).then(null, function () {}); // this page itself ends
   };
 
   Tabs.prototype.heard = function (d) {
@@ -1199,8 +1231,8 @@
       if (this.line) this.serve(d);
       return;
     }
-    // What is told to all comes of something that has happened to the leader. An answer does not: a tab that the
-    // browser has stopped, or a debugger, may be able to give it still.
+    // A message to all tabs shows that the leader runs, because something has happened to it. An answer to one tab does
+    // not: a tab that was stopped by the browser or a debugger may still be able to answer.
     if (d.kind === "here") this.trust(d.age || 0, d.limit || 0);
     else if (!d.to) this.trust(0, 0);
     if (d.kind === "taken" && this.unpublished[d.n] && !this.unpublished[d.n].request.until) {
@@ -1213,21 +1245,21 @@
     if (d.kind === "said") this.comet.said(d.list);
   };
 
-  // here tells one tab, or all, when the server was heard last.
+  // here tells one tab, or all tabs, how long ago the leader had a sign of the server.
   Tabs.prototype.here = function (to) {
     var moved = this.line.moved();
     this.tell(to, { kind: "here", age: moved.age, limit: moved.limit });
   };
 
-  // listen has a follower make sure now and then that the leader moves: a browser may stop a tab for good
-  // without ending it.
+  // listen makes a follower check from time to time that the leader runs: a browser may stop a tab for good without
+  // ending it.
   Tabs.prototype.listen = function () {
     this.trust(0, 0);
     this.checkAfter(quiet);
   };
 
-  // trust notes how long ago the leader has had a sign of the server. One that was longer ago than limit it would
-  // have given up for itself. Not all tabs lose patience at once.
+  // trust notes how long ago the leader had a sign of the server. After limit the leader would have reconnected by
+  // itself, so a longer age shows that it does not run. The time is random, so that not all tabs react at once.
   Tabs.prototype.trust = function (age, limit) {
     this.asked = false;
     this.heardAt = this.clock.now() - age;
@@ -1254,7 +1286,8 @@
     }
   };
 
-  // question gives the leader some seconds to answer. Not all tabs lose patience at once.
+  // question asks the leader for a sign and gives it some seconds to answer. The time is random, so that not all tabs
+  // react at once.
   Tabs.prototype.question = function () {
     this.asked = true;
     this.request({ kind: "hello" });
@@ -1281,7 +1314,7 @@
     this.on("online", function () { self.hub.hurry(true); });
     this.on("offline", function () { self.hub.offline(); });
     this.on("visibilitychange", function () { if (!root.document.hidden) self.hub.hurry(false); }, root.document);
-    // A page that may be shown again must not hold a connection meanwhile.
+    // A page that is put away but may be shown again must not hold a connection in the meantime.
     this.on("pagehide", function () { self.hub.close(); });
     this.on("pageshow", function (event) {
       if (event.persisted) self.start();
@@ -1293,7 +1326,7 @@
 
   var known = /^(url|channels|token|transport|share|resume|credentials|publishURL|firstDelay|longestDelay|clock|on(message|lost|state|channel|error))$/;
 
-  // check throws what is wrong with the options, before anything is begun, and makes their URLs absolute.
+  // check throws an error if an option is wrong, before anything starts. It makes the URLs absolute.
   function check(options) {
     function want(name, right, what) {
       if (!right) throw new TypeError("Comet: " + name + " is " + options[name] + ": want " + what);
@@ -1322,7 +1355,7 @@
     else for (var name in options.channels) checkName(name), checkSeq(options.channels[name]);
   }
 
-  // Comet.clock is where time comes from, in milliseconds, and chance.
+  // Comet.clock gives the time, in milliseconds, timers, and random numbers.
   Comet.clock = {
     now: function () { return new Date().getTime(); },
     setTimeout: function (f, delay) { return root.setTimeout(f, delay); },
@@ -1330,7 +1363,7 @@
     random: Math.random
   };
 
-  // start makes what this reads from: a Line, or what it shares with other tabs.
+  // start creates the hub, from which this tab reads: a Line, or Tabs if it shares one.
   Comet.prototype.start = function () {
     var nav = root.navigator;
     if (!this.options.share || !nav || !nav.locks || !root.BroadcastChannel || !root.Promise) return this.alone();
@@ -1364,7 +1397,7 @@
     this.listeners.push(function () { target.removeEventListener(type, f, false); });
   };
 
-  // call calls back. What it throws is told, and goes no further.
+  // call calls a call-back. An error that it throws is reported and goes no further.
   Comet.prototype.call = function (name, a, b, c) {
     if (this.closed || !this.options[name]) return;
     try {
@@ -1380,17 +1413,18 @@
       if (this.options.onerror) this.options.onerror(e);
       else if (root.console) root.console.error(e);
     } catch (again) {
-      // It has had its chance.
+      // onerror itself has failed: ignore it
     }
   };
 
-  // checkName throws what is wrong with a name: one that the server refuses would take the other channels along.
+  // checkName throws an error if a name is wrong: the server would refuse it together with all other channels of the
+  // request.
   function checkName(name) {
     if (typeof name !== "string" && typeof name !== "number") throw new TypeError("Comet: a channel's name is a " + typeof name + ": want a string");
     var bytes;
     try {
       bytes = encodeURIComponent(name).replace(/%../g, "x").length;
-    } catch (e) { // half of a surrogate pair is no character
+    } catch (e) { // half of a surrogate pair is not a character
       throw new RangeError("Comet: a channel's name is not text: " + e.message);
     }
     if (bytes < 1 || bytes > 255) throw new RangeError("Comet: a channel's name has " + bytes + " bytes: want 1 to 255");
@@ -1402,7 +1436,7 @@
     throw new RangeError("Comet: the number to begin with is " + seq + ": want a whole number of 32 bits");
   }
 
-  // subscribe adds a channel, or begins anew with one that was denied or closed.
+  // subscribe adds a channel, or starts again with one that was denied or closed.
   Comet.prototype.subscribe = function (name, seq) {
     var r = this.readers[name];
     checkName(name);
@@ -1411,19 +1445,19 @@
     if (r) this.clock.clearTimeout(r.timer);
     r = this.readers[name] = {
       name: String(name), state: "",
-      next: (Number(seq) | 0) || null, // the number wanted next; null: the newest
-      epoch: "", // of the channel that this number is of, if known
-      mark: null, // of the message before it
-      asked: null, // for this number, when another tab was farther
+      next: (Number(seq) | 0) || null, // the number of the next message; null: only new messages
+      epoch: "", // the epoch to which next belongs, if known
+      mark: null, // the mark of the message before next
+      asked: null, // the next with which this channel was last requested
       token: "", refused: "", ready: false, tries: 0, timer: null,
-      waiting: [] // to be called when it has a token, or gets none: to publish
+      waiting: [] // publishes to send when there is a token, or when there will be none
     };
     this.recall(r);
     this.authorize(r);
     this.tell();
   };
 
-  // unsubscribe gives up a channel, and this tab's place in it.
+  // unsubscribe removes a channel, and the cursor of this tab in it.
   Comet.prototype.unsubscribe = function (name) {
     var r = this.readers[name];
     if (!r || this.closed) return;
@@ -1436,8 +1470,8 @@
     this.tell();
   };
 
-  // publish returns a promise of the message's number. It is sent on the WebSocket, and where there is none, or it may
-  // not, to publishURL.
+  // publish returns a promise of the message's number. The message is sent on the WebSocket, or to publishURL if there
+  // is no WebSocket or it must not be used for that.
   Comet.prototype.publish = function (name, content) {
     var self = this;
     checkName(name);
@@ -1461,7 +1495,7 @@
       }
       var r = self.readers[name], timer = null;
       if (!r || r.ready || self.closed || r.state === "denied" || r.state === "closed") return send();
-      r.waiting.push(send); // it may be the token that lets publish
+      r.waiting.push(send); // the token may be the one that permits publishing
       timer = self.clock.setTimeout(function () {
         r.waiting.splice(r.waiting.indexOf(send), 1);
         done({ type: "offline", content: "the token of the channel has not come" });
@@ -1469,17 +1503,17 @@
     });
   };
 
-  // release publishes what has waited for a channel's token.
+  // release sends the publishes that have waited for a channel's token.
   Comet.prototype.release = function (r) {
     r.waiting.splice(0).forEach(function (send) { send(); });
   };
 
-  // post publishes by a request of its own, as the server's /push takes it.
+  // post publishes by a POST to publishURL, with the fields of the server's /push.
   function post(options, name, content, done) {
     var xhr = new root.XMLHttpRequest(), form;
     try {
       form = "cname=" + encodeURIComponent(name) + "&content=" + encodeURIComponent(content) + "&ack=1";
-    } catch (e) { // half of a surrogate pair is no character
+    } catch (e) { // half of a surrogate pair is not a character
       return done({ type: "400", content: e.message });
     }
     xhr.onreadystatechange = function () {
@@ -1494,7 +1528,7 @@
       xhr.withCredentials = options.credentials === true;
       xhr.setRequestHeader("Content-Type", "application/x-www-form-urlencoded");
       xhr.send(form);
-    } catch (e) { // it is no URL, or not for a request
+    } catch (e) { // publishURL is not a URL, or not one for requests
       xhr.onreadystatechange = null;
       done({ type: "unable", content: "publishURL is " + options.publishURL + ": " + e.message });
     }
@@ -1504,7 +1538,7 @@
     return this.readers[name] ? this.readers[name].next : null;
   };
 
-  // close ends all. There are no call-backs afterwards.
+  // close ends everything. No call-back is called after it.
   Comet.prototype.close = function () {
     if (this.closed) return;
     this.closed = true;
@@ -1518,7 +1552,7 @@
     this.hub.close();
   };
 
-  // authorize gets a channel's token, and then wants it.
+  // authorize gets the token of a channel and then subscribes to the channel.
   Comet.prototype.authorize = function (r) {
     var self = this, source = this.options.token, given = false;
     function give(token) {
@@ -1547,7 +1581,7 @@
     }
   };
 
-  // renew asks for a token again: at once, and then after a while.
+  // renew asks for a token again: at once for the first time, then after a back-off.
   Comet.prototype.renew = function (r) {
     var self = this, wait = r.tries === 0 ? 0 : delay(this.clock, 500, 60000, r.tries);
     r.tries++;
@@ -1555,18 +1589,18 @@
   };
 
   Comet.prototype.want = function (r) {
-    if (this.readers[r.name] !== r) return; // a call-back has given it up
+    if (this.readers[r.name] !== r) return; // a call-back has unsubscribed it
     r.asked = r.next;
     var said = this.hub.want(r.name, r.next, r.epoch, r.mark !== null, r.token);
     if (said && said.length > 0) this.said(said);
   };
 
-  // wantAll tells somebody new what is wanted.
+  // wantAll tells a new leader or a new Line which channels are wanted.
   Comet.prototype.wantAll = function () {
     for (var name in this.readers) if (this.readers[name].ready) this.want(this.readers[name]);
   };
 
-  // said takes what the server said.
+  // said handles messages of the server.
   Comet.prototype.said = function (list) {
     var changed = Object.create(null), name;
     for (var i = 0; i < list.length && !this.closed; i++) {
@@ -1578,7 +1612,7 @@
     for (name in changed) if (this.readers[name] === changed[name]) this.remember(changed[name]);
   };
 
-  // take takes one message, and returns whether the reader's place has changed.
+  // take handles one message and returns whether the cursor has changed.
   Comet.prototype.take = function (r, m) {
     switch (m.type) {
       case "400":
@@ -1621,11 +1655,11 @@
     return false;
   };
 
-  // read takes a message of the channel, if it is the one that comes next.
+  // read handles a message of the channel, and delivers it if it is the next one.
   Comet.prototype.read = function (r, m) {
     var order = diff(m.seq, r.next);
     this.settle(r, "open");
-    if (this.readers[r.name] !== r) return false; // a call-back has given it up
+    if (this.readers[r.name] !== r) return false; // a call-back has unsubscribed it
     if (order > 0) return this.lag(r);
     if (order === -1 && r.mark !== null && r.mark !== mark(m.content)) return this.restart(r, 1, r.epoch);
     if (order < 0) return false;
@@ -1635,13 +1669,14 @@
     return true;
   };
 
-  // lag: what comes is for other tabs, which are farther.
+  // lag is called for a message beyond the cursor: it is for other tabs, which are ahead. The missing messages are
+  // requested once.
   Comet.prototype.lag = function (r) {
     if (r.asked !== r.next) this.want(r);
     return false;
   };
 
-  // restart: the channel counts anew, so that nothing it has is known, from number next on.
+  // restart sets the cursor to number next of an epoch: the channel was created anew, and all its messages are new.
   Comet.prototype.restart = function (r, next, epoch) {
     var from = r.next;
     r.next = next;
@@ -1652,10 +1687,10 @@
     return true;
   };
 
-  // skip goes on behind messages that are gone.
+  // skip moves the cursor past lost messages.
   Comet.prototype.skip = function (r, m) {
     var from = r.next;
-    if (from === null) return false; // somebody else's past
+    if (from === null) return false; // there is no cursor yet, so nothing is lost for this tab
     if (diff(parseInt(m.content, 10), from) > 0) return this.lag(r);
     if (diff(m.seq, from) <= 0) return false;
     r.next = m.seq;
@@ -1670,7 +1705,7 @@
     this.settle(r, "open");
   };
 
-  // refuse: the server does not take the token. Where there is another to be had, it is tried first.
+  // refuse handles a refusal of the channel. If the token comes from a function, another token is tried first.
   Comet.prototype.refuse = function (r, m) {
     var another = typeof this.options.token === "function";
     r.ready = false;
@@ -1680,7 +1715,7 @@
     return false;
   };
 
-  // settle notes a channel's state.
+  // settle sets the state of a channel.
   Comet.prototype.settle = function (r, state, reason) {
     if (r.state === state || this.readers[r.name] !== r) return false;
     r.state = state;
@@ -1697,7 +1732,7 @@
     this.tell();
   };
 
-  // tell works out the state of the whole: that of the line, unless no channel is left on it.
+  // tell sets the state of the whole client: that of the Line, unless no channel is left on it.
   Comet.prototype.tell = function (reason) {
     var state = "closed", name;
     for (name in this.readers) {
@@ -1709,18 +1744,19 @@
     if (this.closed || state === this.told) return;
     this.state = this.told = state;
     this.reason = reason || "";
-    if (state === "connecting" && !this.line) this.told = ""; // not while it is being made
+    if (state === "connecting" && !this.line) this.told = ""; // do not report it before the Line has a state
     else this.call("onstate", state, this.reason);
   };
 
-  // Places are kept by server and channel: the number wanted next, the mark of the one before, and the epoch.
+  // Cursors are stored by server and channel: the number of the next message, the mark of the message before it, and
+  // the epoch.
 
   Comet.prototype.storage = function () {
     try {
       if (!this.options.resume) return null;
       return this.options.resume === "browser" ? root.localStorage : root.sessionStorage;
     } catch (e) {
-      return null; // forbidden
+      return null; // the browser forbids it
     }
   };
 
@@ -1732,7 +1768,7 @@
       r.mark = was[1];
       r.epoch = was[2] || "";
     } catch (e) {
-      // nothing there
+      // nothing is stored
     }
   };
 
@@ -1743,7 +1779,7 @@
       if (r.next === null) storage.removeItem(key);
       else storage.setItem(key, JSON.stringify([r.next, r.mark, r.epoch]));
     } catch (e) {
-      // full
+      // the storage is full
     }
   };
 

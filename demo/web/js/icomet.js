@@ -1,5 +1,5 @@
-// The client that pages written for iComet include: the same constructor, options, members and globals. It
-// needs no jQuery.
+// The client for pages that were written for iComet. It has the same constructor, options, members and globals, and
+// does not need jQuery.
 //
 //   var comet = new iComet({
 //     channel: "abc",
@@ -11,29 +11,30 @@
 //   comet.pub("hello", function (answer) {});
 //   comet.stop(); comet.start();
 //
-// sub_url, pub_url, sign_url and sub_callback are other names of the same. sub_timeout: milliseconds of silence
-// after which it connects again; the answer of signUrl tells it. And two that are ours: seq, the number to begin
-// with (0: the newest), and onerror(type, content), called with what the server refuses: "401", "404", "429".
+// sub_url, pub_url, sign_url and sub_callback are other names of these options. sub_timeout is the time of silence, in
+// milliseconds, after which it reconnects; the answer of signUrl sets it, too. Two options are not iComet's: seq, the
+// number to begin with (0: only new messages), and onerror(type, content), which is called when the server refuses a
+// request: "401", "404", "429".
 //
-// What pages had to live with, and do not any more: an error took a minute to be noticed; a refusal called
-// alert(); several old messages at once ended a long poll for good; an old message rewound it.
+// It does not have these faults of iComet's client: an error took a minute to be noticed; a refusal called alert();
+// several old messages at once ended a long poll for good; an old message set the client back to its number.
 //
-// It runs in engines of ECMAScript 5.
+// It runs in browsers that have ECMAScript 5.
 (function (root) {
   "use strict";
 
-  var shortest = 500, longest = 30000; // milliseconds between tries
+  var shortest = 500, longest = 30000; // the first and the longest back-off, in milliseconds
 
   function now() { return new Date().getTime(); }
 
-  // encoded leaves escapes as they are: pages had to encode the channel's name themselves.
+  // encoded encodes a text but keeps escapes in it: with iComet, pages had to encode the channel's name themselves.
   function encoded(text) {
     return encodeURIComponent(text).replace(/%25([0-9a-fA-F]{2})/g, "%$1");
   }
 
   function withQuery(url) { return url + (url.indexOf("?") < 0 ? "?" : "&"); }
 
-  // Numbers are of 32 bits and wrap.
+  // after returns the next number. Numbers have 32 bits and wrap around.
   function after(seq) { return (seq + 1) | 0; }
 
   function iComet(config) {
@@ -57,10 +58,10 @@
     self.sub_url = withQuery(config.sub_url) + "cb=" + self.cb;
     if (config.sign_url) self.sign_url = withQuery(config.sign_url) + "cb=" + self.cb + "&cname=" + encoded(self.cname);
 
-    var turn = 0; // what has begun in an earlier one counts no more
-    var again = null; // the timer of the next try
+    var turn = 0; // answers to requests of an earlier turn are ignored
+    var again = null; // the timer of the next attempt
     var tries = 0;
-    var heard = 0; // messages of any kind
+    var heard = 0; // the number of messages received, of any type
 
     self.sub_cb = function (msg) {
       var cb = config.callback || config.sub_callback;
@@ -72,7 +73,7 @@
       }
     };
 
-    // onmessage takes what the server says: a message, or several.
+    // onmessage handles one message of the server, or an array of messages.
     self.onmessage = function (msg) {
       var list = Array.isArray(msg) ? msg : [msg];
       for (var i = 0; i < list.length; i++) self.proc_message(list[i]);
@@ -118,7 +119,7 @@
 
     self.onmessage_data = function (msg) {
       tries = 0;
-      if (((msg.seq - self.data_seq) | 0) < 0) return; // it has come before
+      if (((msg.seq - self.data_seq) | 0) < 0) return; // a message that was received before
       self.data_seq = after(msg.seq);
       self.sub_cb(msg);
     };
@@ -133,7 +134,8 @@
       if (!self.stopped) retry(5000);
     }
 
-    // retry begins anew, from the token on, after a while that grows and is never the same for two pages.
+    // retry reconnects, beginning with the token, after a back-off, which grows and is random, so that it differs
+    // between pages.
     function retry(least) {
       disconnect();
       var most = Math.max(least, Math.min(shortest * Math.pow(2, tries++), longest));
@@ -172,12 +174,12 @@
         return retry(0);
       }
       self.EventSource.onmessage = function (e) { self.onmessage(JSON.parse(e.data)); };
-      // The browser would come back by itself, to where the URL says.
+      // Otherwise the browser would reconnect by itself to this URL, whose number is old by then.
       self.EventSource.onerror = function () { retry(0); };
     }
 
-    // request adds a script that calls self.cb with what the server says. If that has not led to something else
-    // already, then(0) is next.
+    // request adds a script that calls self.cb with the answer of the server. If the answer has not begun another turn,
+    // request then calls then(0), or retry if there was no answer.
     function request(url, then) {
       var mine = turn, before = heard;
       load(url, function (loaded) {
@@ -215,7 +217,8 @@
       disconnect();
     };
 
-    // pub publishes a string by pubUrl. It returns false, and does nothing, without one.
+    // pub publishes a string by pubUrl. If there is no pubUrl, or content is not a string, it does nothing and returns
+    // false.
     self.pub = function (content, callback) {
       if (typeof content !== "string" || !self.pub_url) {
         self.log("pub: " + (self.pub_url ? "want a string" : "there is no pubUrl"));
@@ -232,7 +235,8 @@
     self.start();
   }
 
-  // append adds a script element once the page has loaded: before, one that waits would keep the page loading.
+  // append adds a script element, but not before the page has loaded: until then, a script that waits for its response
+  // would keep the page loading.
   function append(element) {
     if (root.document.readyState === "loading" || root.document.readyState === "interactive") {
       root.addEventListener("load", function () { root.setTimeout(function () { append(element); }, 0); }, false);
@@ -241,7 +245,7 @@
     }
   }
 
-  // load adds a script, and calls done with whether it could be had.
+  // load adds a script and calls done(loaded); loaded reports whether the script was loaded.
   function load(url, done) {
     var element = root.document.createElement("script");
     function end(loaded) {
@@ -257,7 +261,7 @@
 
   var asked = 0;
 
-  // ask gets JSON: by JSONP where the URL has a place for a name (cb=?), else by XMLHttpRequest.
+  // ask requests JSON: by JSONP if the URL has a place for the call-back's name (cb=?), else by XMLHttpRequest.
   function ask(url, query, callback) {
     var place = /=\?(&|$)/;
     if (place.test(url)) {
