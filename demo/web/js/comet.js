@@ -84,35 +84,35 @@
 (function (root) {
   "use strict";
 
-  var gather = 20; // milliseconds: changes of the channels within this time are made with one connection
+  var gatherTime = 20; // milliseconds: changes of the channels within this time are made with one connection
   var longestURL = 7000; // bytes: servers accept request lines of about 8000
-  var quiet = 25000; // milliseconds without a sign of the server from the leader, before a follower asks the leader
+  var leaderSilence = 25000; // milliseconds since the leader's last sign of the server: then a follower asks the leader
   var mostChannels = 64; // the limit of the server for one connection
   var mostChanges = 40; // operations sent at once on a WebSocket: the server accepts 100 messages in a second
   var keyTime = 90000; // milliseconds for which an unanswered publish is sent again: the server knows a key for 120 s
   var unanswered = "the connection ended before the answer";
-  var late = 60000; // milliseconds by which browsers may delay timers in tabs that are not visible
+  var hiddenTimerDelay = 60000; // milliseconds by which browsers may delay timers in tabs that are not visible
 
   // diff compares two numbers. They have 32 bits and wrap around, so the sign of their difference gives their order.
   function diff(a, b) { return (a - b) | 0; }
 
-  // unique returns a random text that no other tab has.
-  function unique() {
+  // randomText returns a random text that no other tab has.
+  function randomText() {
     var words = root.crypto && root.crypto.getRandomValues ? root.crypto.getRandomValues(new root.Uint32Array(4)) : [], text = "";
     for (var i = 0; i < 4; i++) text += (i < words.length ? words[i] : Math.floor(Math.random() * 4294967296)).toString(36);
     return text;
   }
 
-  // mark returns a hash of a content, by which two contents can be told apart.
-  function mark(content) {
+  // hash returns a hash of a content, by which two contents can be told apart.
+  function hash(content) {
     var h = content.length;
     for (var i = 0; i < content.length; i++) h = (h * 31 + content.charCodeAt(i)) | 0;
     return h;
   }
 
-  // endless reports whether a "lost" message has an open end: the lost messages are of another epoch, and it is not
+  // openEnded reports whether a "lost" message has an open end: the lost messages are of another epoch, and it is not
   // known how many they are.
-  function endless(m) { return m.type === "lost" && /-$/.test(m.content); }
+  function openEnded(m) { return m.type === "lost" && /-$/.test(m.content); }
 
   // parse parses JSON, or JSONP: a call that has JSON as its argument. It returns undefined if the text is neither.
   function parse(text) {
@@ -130,8 +130,8 @@
     return Math.min(first * Math.pow(2, tries), longest) * (0.5 + clock.random() / 2);
   }
 
-  // foreign reports whether a URL has another origin than the page.
-  function foreign(url) {
+  // otherOrigin reports whether a URL has another origin than the page.
+  function otherOrigin(url) {
     var origin = /^(https?:)?\/\/[^\/]+/.exec(url), here = root.location;
     if (!origin || !here || !root.document) return false;
     return (origin[1] ? "" : here.protocol) + origin[0] !== here.protocol + "//" + here.host;
@@ -196,22 +196,22 @@
   }
 
   // A Socket is a WebSocket with operations, each of which the server answers. An operation and its answer have the
-  // same number. The Socket is ready after the first answer. If nothing is received for patience milliseconds before
-  // that, a proxy may block it, and it ends. It calls on.ready(), on.said(message), on.answered(), and at last
-  // on.end(code, heard); heard reports whether anything was received. The constructor throws an error if the browser
-  // refuses to create a WebSocket.
-  function Socket(url, patience, clock, on) {
+  // same number. The Socket is ready after the first answer. If nothing is received for readyTimeout milliseconds
+  // before that, a proxy may block it, and it ends. It calls on.ready(), on.received(message), on.answered(), and at
+  // last on.end(code, heard); heard reports whether anything was received. The constructor throws an error if the
+  // browser refuses to create a WebSocket.
+  function Socket(url, readyTimeout, clock, on) {
     var self = this, ws = this.ws = new root.WebSocket(url);
     this.clock = clock;
-    this.patience = patience;
+    this.readyTimeout = readyTimeout;
     this.on = on;
     this.waiting = Object.create(null); // operations without an answer, by number: { done, size }
     this.last = 0;
     this.ready = this.heard = false;
     this.timer = null;
-    this.expect();
+    this.startTimer();
     ws.onopen = function () {
-      self.expect();
+      self.startTimer();
       self.ask({ op: "ping" }, function (answer) {
         if (!answer) return;
         self.ready = true;
@@ -223,9 +223,9 @@
       var m = parse(event.data), answered;
       if (!m || typeof m !== "object") return;
       self.heard = true;
-      if (!self.ready) self.expect();
+      if (!self.ready) self.startTimer();
       answered = self.waiting[m.id];
-      if (!answered) return self.on.said(m);
+      if (!answered) return self.on.received(m);
       delete self.waiting[m.id];
       self.on.answered();
       answered.done(m);
@@ -233,10 +233,10 @@
     ws.onclose = function (event) { self.end(event.code); };
   }
 
-  Socket.prototype.expect = function () {
+  Socket.prototype.startTimer = function () {
     var self = this;
     this.clock.clearTimeout(this.timer);
-    this.timer = this.clock.setTimeout(function () { self.end(0); }, this.patience);
+    this.timer = this.clock.setTimeout(function () { self.end(0); }, this.readyTimeout);
   };
 
   // ask sends an operation and returns its number. It calls done with the answer, or with null if there will be no
@@ -265,7 +265,7 @@
     this.clock.clearTimeout(this.timer);
     this.ws.onopen = this.ws.onmessage = this.ws.onclose = null;
     this.waiting = Object.create(null);
-    this.on = { ready: function () {}, said: function () {}, answered: function () {}, end: function () {} };
+    this.on = { ready: function () {}, received: function () {}, answered: function () {}, end: function () {} };
     this.ws.close();
     for (var id in waiting) waiting[id].done(null);
   };
@@ -282,31 +282,32 @@
   //  4. If the server is reachable but a WebSocket fails, this is remembered, also for later pages. They start with the
   //     next best transport, and try a WebSocket beside it from time to time.
   //
-  // It calls on.said(messages) with messages of the server, on.heard() if the server has sent nothing new, and
+  // It calls on.received(messages) with messages of the server, on.heard() if the server has sent nothing new, and
   // on.state(state, reason) when its state or transport changes.
   function Line(options, clock, on) {
     this.options = options;
     this.clock = clock;
     this.on = on;
-    this.wanted = Object.create(null); // by channel: { next, epoch, again, asked, token, last, joined, busy, count, claim, join, moved }
-    this.there = Object.create(null); // the channels of wanted that the WebSocket was asked for
+    // By channel: { next, epoch, again, asked, token, last, joined, busy, unchecked, claim, joinId, rewound }.
+    this.wanted = Object.create(null);
+    this.requested = Object.create(null); // the channels of wanted that the WebSocket was asked for
     this.state = this.reason = "";
-    this.kind = this.told = ""; // the transport in use, and the one when the state was last reported
-    this.sure = false; // the server answers, and the transport in kind works
-    this.plain = false; // the server has answered a request by XMLHttpRequest
-    this.deaf = 0; // event streams that failed although the server is reachable
+    this.kind = this.toldKind = ""; // the transport in use, and the one when the state was last reported
+    this.verified = false; // the server answers, and the transport in kind works
+    this.xhrWorks = false; // the server has answered a request by XMLHttpRequest
+    this.sseFailures = 0; // event streams that failed although the server is reachable
     this.tries = this.busyTries = 0;
     this.silence = 60000 * 1.3; // until /ping gives another value
-    this.brief = 0; // consecutive WebSockets that ended too soon
-    this.patience = 3000; // milliseconds for a WebSocket to become ready
-    this.publishes = false; // the connection is kept for publishing, even if no channel is wanted
-    this.upgrading = false; // a WebSocket is being opened
-    this.block = this.recallBlock(); // null, or until when no WebSocket is tried: { until, times }
-    this.unsent = []; // pending publishes: { what, done, sent, until, timer }
+    this.shortSockets = 0; // consecutive WebSockets that ended too soon
+    this.readyTimeout = 3000; // milliseconds for a WebSocket to become ready
+    this.keptToPublish = false; // the connection is kept for publishing, even if no channel is wanted
+    this.socketOpening = false; // a WebSocket is being opened
+    this.block = this.loadBlock(); // null, or until when no WebSocket is tried: { until, times }
+    this.pending = []; // pending publishes: { what, done, sent, until, timer }
     this.socket = null; // the WebSocket, while it is ready
     this.pinged = null; // when the WebSocket was pinged, if nothing was received since then
     this.probing = null; // a WebSocket that is tried beside another transport
-    this.timer = this.busyTimer = this.watchdog = this.settling = this.adjusting = this.prober = null;
+    this.timer = this.busyTimer = this.watchdog = this.joinTimer = this.adjustTimer = this.probeTimer = null;
     this.due = 0; // when timer expires
     this.end = null; // ends the current connection or request
   }
@@ -320,7 +321,7 @@
       return [{ type: "429", cname: name, seq: 0, content: "at most " + mostChannels + " channels on a connection" }];
     }
     if (!w) {
-      this.wanted[name] = { next: next, epoch: epoch, again: again, asked: false, token: token, last: null, joined: false, busy: false, count: false, claim: null, join: 0, moved: false };
+      this.wanted[name] = { next: next, epoch: epoch, again: again, asked: false, token: token, last: null, joined: false, busy: false, unchecked: false, claim: null, joinId: 0, rewound: false };
       this.change();
       return [];
     }
@@ -332,18 +333,18 @@
     if (next === w.next) return w.last ? [w.last] : [];
     var order = next === null || w.next === null ? 0 : diff(next, w.next);
     same = epoch !== "" && epoch === w.epoch; // only then is it certain which number is ahead
-    if (!same) w.count = true;
+    if (!same) w.unchecked = true;
     if (order !== 0 && !same) this.claim(w, order > 0 ? next : w.next);
     if (next !== null && (w.next === null || order < 0)) {
       w.next = next;
       w.epoch = w.epoch || epoch;
       w.again = again;
       w.last = null;
-      w.moved = true;
-      w.join = -1; // ignore what the WebSocket still sends for the old cursor
+      w.rewound = true;
+      w.joinId = -1; // ignore what the WebSocket still sends for the old cursor
       this.change();
-    } else if (open && w.count) {
-      this.count(name);
+    } else if (open && w.unchecked) {
+      this.checkCount(name);
     }
     return [];
   };
@@ -363,19 +364,19 @@
   // change reconnects soon, with the channels that are wanted then. A WebSocket stays open and gets the changes.
   Line.prototype.change = function () {
     var self = this;
-    if (this.closed || this.adjusting || this.upgrading) return; // ready checks the wanted channels
+    if (this.closed || this.adjustTimer || this.socketOpening) return; // socketReady checks the wanted channels
     if (!this.socket) {
       this.stop();
-      this.later(gather);
+      this.attemptAfter(gatherTime);
       return;
     }
-    this.adjusting = this.clock.setTimeout(function () {
-      self.adjusting = null;
+    this.adjustTimer = this.clock.setTimeout(function () {
+      self.adjustTimer = null;
       self.adjust();
-    }, gather);
+    }, gatherTime);
   };
 
-  Line.prototype.later = function (delay) {
+  Line.prototype.attemptAfter = function (delay) {
     var self = this;
     this.due = this.clock.now() + delay;
     this.timer = this.clock.setTimeout(function () { self.attempt(); }, delay);
@@ -385,10 +386,10 @@
   Line.prototype.stop = function () {
     this.clock.clearTimeout(this.timer);
     this.clock.clearTimeout(this.watchdog);
-    this.clock.clearTimeout(this.settling);
-    this.clock.clearTimeout(this.adjusting);
-    this.clock.clearTimeout(this.prober);
-    this.timer = this.watchdog = this.settling = this.adjusting = this.prober = this.pinged = null;
+    this.clock.clearTimeout(this.joinTimer);
+    this.clock.clearTimeout(this.adjustTimer);
+    this.clock.clearTimeout(this.probeTimer);
+    this.timer = this.watchdog = this.joinTimer = this.adjustTimer = this.probeTimer = this.pinged = null;
     if (this.probing) this.probing.close();
     this.probing = null;
     var end = this.end;
@@ -400,9 +401,9 @@
     this.closed = true;
     this.stop();
     this.clock.clearTimeout(this.busyTimer);
-    this.on = { said: function () {}, heard: function () {}, state: function () {} };
+    this.on = { received: function () {}, heard: function () {}, state: function () {} };
     this.wanted = Object.create(null);
-    this.unable("offline", "the page has closed it");
+    this.failPending("offline", "the page has closed it");
   };
 
   // hurry reconnects at once, or checks the connection: the network has returned and may be another one, or the user
@@ -411,27 +412,27 @@
     var silent = this.clock.now() - this.heardAt;
     if (network && this.block) this.block.until = 0;
     if (this.timer || this.end && this.state === "offline") this.attempt();
-    else if (this.end && silent > this.limit + (this.socket ? late : 0)) this.cut("nothing was heard", true);
-    else if (this.prober && network) this.probeLater();
-    else this.nudge();
+    else if (this.end && silent > this.limit + (this.socket ? hiddenTimerDelay : 0)) this.reconnect("nothing was heard", true);
+    else if (this.probeTimer && network) this.probeLater();
+    else this.pingSocket();
   };
 
-  // nudge pings the WebSocket to see whether it still works. The server's own pings are answered by the browser, which
-  // does not report them.
-  Line.prototype.nudge = function () {
+  // pingSocket pings the WebSocket to see whether it still works. The server's own pings are answered by the browser,
+  // which does not report them.
+  Line.prototype.pingSocket = function () {
     if (!this.socket || this.pinged !== null || this.clock.now() - this.heardAt < 5000) return;
     this.pinged = this.clock.now();
-    this.expect(this.limit * 3 / 13);
+    this.checkAfter(this.limit * 3 / 13);
     this.socket.ask({ op: "ping" }, function () {});
   };
 
-  // moved returns age, the time since the last sign of the server, and limit, the time after which this Line reconnects
-  // by itself: if age is larger, the tab has been stopped. During a back-off, age is how late the next attempt is, and
-  // limit is the minute by which browsers may delay timers in tabs that are not visible.
-  Line.prototype.moved = function () {
+  // activity returns age, the time since the last sign of the server, and limit, the time after which this Line
+  // reconnects by itself: if age is larger, the tab has been stopped. During a back-off, age is how late the next
+  // attempt is, and limit is the minute by which browsers may delay timers in tabs that are not visible.
+  Line.prototype.activity = function () {
     var now = this.clock.now();
     if (this.end) return { age: now - this.heardAt, limit: this.limit };
-    return { age: this.timer ? Math.max(now - this.due, 0) : 0, limit: late };
+    return { age: this.timer ? Math.max(now - this.due, 0) : 0, limit: hiddenTimerDelay };
   };
 
   // offline reports that the browser has no network. The browser may be wrong, so the connection is kept, and the next
@@ -441,12 +442,12 @@
   };
 
   Line.prototype.tell = function (state, reason) {
-    if (this.state === state && this.reason === (reason || "") && this.told === this.kind) return;
+    if (this.state === state && this.reason === (reason || "") && this.toldKind === this.kind) return;
     this.state = state;
     this.reason = reason || "";
-    this.told = this.kind;
+    this.toldKind = this.kind;
     this.on.state(state, this.reason);
-    if (state === "offline" || state === "busy") this.unable("offline", this.reason);
+    if (state === "offline" || state === "busy") this.failPending("offline", this.reason);
   };
 
   Line.prototype.active = function () {
@@ -454,11 +455,11 @@
     return Object.keys(wanted).filter(function (name) { return !wanted[name].busy; });
   };
 
-  // needless reports whether no connection is needed.
-  Line.prototype.needless = function () { return !this.publishes && this.active().length === 0; };
+  // idle reports whether no connection is needed.
+  Line.prototype.idle = function () { return !this.keptToPublish && this.active().length === 0; };
 
-  // from returns the number from which a channel is requested.
-  function from(w, first) {
+  // requestSeq returns the number from which a channel is requested.
+  function requestSeq(w, first) {
     var seq = w.next;
     if (first) w.asked = w.again && !w.epoch;
     // Number 0 comes after -1, but in a request it means "only new messages".
@@ -466,35 +467,35 @@
     return (seq || 0) | 0;
   }
 
-  // url returns the URL for all channels that are wanted and not busy. With there, it has as many of them as fit into
-  // the longest URL, and adds these to there.
-  Line.prototype.url = function (path, first, there) {
+  // url returns the URL for all channels that are wanted and not busy. With requested, it has as many of them as fit
+  // into the longest URL, and adds these to requested.
+  Line.prototype.url = function (path, first, requested) {
     var url = this.options.url + path + "?lost=1", wanted = this.wanted;
     this.active().forEach(function (name) {
       var w = wanted[name];
-      var more = "&cname=" + encodeURIComponent(name) + "&seq=" + from(w, first) + "&epoch=" + encodeURIComponent(w.epoch);
+      var more = "&cname=" + encodeURIComponent(name) + "&seq=" + requestSeq(w, first) + "&epoch=" + encodeURIComponent(w.epoch);
       if (w.token) more += "&token=" + encodeURIComponent(w.token);
-      if (there && url.length + more.length > longestURL) return;
+      if (requested && url.length + more.length > longestURL) return;
       url += more;
-      w.moved = false;
-      if (there) there[name] = w;
+      w.rewound = false;
+      if (requested) requested[name] = w;
     });
     return url;
   };
 
   Line.prototype.attempt = function () {
     this.stop();
-    if (this.needless()) return this.rest();
-    if (!(this.sure ? this.kind === "ws" : this.best() === "ws") && this.url("poll", true).length > longestURL) {
+    if (this.idle()) return this.disconnect();
+    if (!(this.verified ? this.kind === "ws" : this.best() === "ws") && this.url("poll", true).length > longestURL) {
       this.tell("offline", "too many channels for one connection: their names and tokens may take " + longestURL + " bytes");
       return;
     }
     if (this.state !== "open") this.tell("connecting");
     for (var name in this.wanted) {
       this.wanted[name].joined = false;
-      this.wanted[name].join = 0;
+      this.wanted[name].joinId = 0;
     }
-    if (this.sure) this.by(this.kind);
+    if (this.verified) this.connectBy(this.kind);
     else this.ping();
   };
 
@@ -502,16 +503,16 @@
   Line.prototype.best = function () {
     if (this.options.transport !== "auto") return this.options.transport;
     if (this.mayHaveSocket() && !this.block) return "ws";
-    return root.EventSource && this.deaf < 2 ? "sse" : "poll";
+    return root.EventSource && this.sseFailures < 2 ? "sse" : "poll";
   };
 
   Line.prototype.mayHaveSocket = function () { return Boolean(root.WebSocket) && /^https?:/.test(this.options.url); };
 
-  // by starts a connection with a transport, if one is needed.
-  Line.prototype.by = function (kind) {
+  // connectBy starts a connection with a transport, if one is needed.
+  Line.prototype.connectBy = function (kind) {
     this.kind = kind;
-    if (kind !== "ws") this.unable("unable", "the transport is " + kind + ", by which nothing can be published");
-    if (this.needless()) this.rest();
+    if (kind !== "ws") this.failPending("unable", "the transport is " + kind + ", by which nothing can be published");
+    if (this.idle()) this.disconnect();
     else this[kind]();
   };
 
@@ -521,24 +522,24 @@
       var seconds = value && Number(value.sub_timeout);
       if (seconds > 0) self.silence = seconds * 1300;
       // A WebSocket needs about as many round trips, on a connection of its own.
-      self.patience = Math.min(Math.max(3000, 4 * (self.clock.now() - asked)), 10000);
-      self.sure = self.probed = true;
-      self.by(kind);
+      self.readyTimeout = Math.min(Math.max(3000, 4 * (self.clock.now() - asked)), 10000);
+      self.verified = self.pingAnswered = true;
+      self.connectBy(kind);
     }
     function byScript() {
       self.end = script(url, self.options, function (status, value) {
         if (status === 200) reached("jsonp", value);
-        else self.cut("the server does not answer");
+        else self.reconnect("the server does not answer");
       });
     }
     this.watch(10000);
     if (how === "jsonp") return byScript();
     this.end = get(url, this.options, function (status, value, wait) {
-      if (status !== 0) self.plain = true;
-      if (status === 0 && how === "auto" && !self.plain && foreign(url)) byScript();
-      else if (status === 0) self.cut("the server does not answer");
+      if (status !== 0) self.xhrWorks = true;
+      if (status === 0 && how === "auto" && !self.xhrWorks && otherOrigin(url)) byScript();
+      else if (status === 0) self.reconnect("the server does not answer");
       else if (status !== 200 && self.refused(status, wait)) return;
-      else if (status >= 500) self.cut("status " + status); // a proxy answers, but no server behind it
+      else if (status >= 500) self.reconnect("status " + status); // a proxy answers, but no server behind it
       else reached(self.best(), value);
     });
   };
@@ -550,8 +551,8 @@
       this.hear(this.active().map(function (name) { return { type: "401", cname: name, seq: 0, content: "status " + status }; }));
     } else if (status === 429 || status === 503) {
       this.stop();
-      this.sure = false;
-      this.later(Math.max(wait * 1000, delay(this.clock, 5000, 60000, this.tries++)));
+      this.verified = false;
+      this.attemptAfter(Math.max(wait * 1000, delay(this.clock, 5000, 60000, this.tries++)));
       this.tell("busy", "status " + status);
     } else {
       return false;
@@ -561,14 +562,14 @@
 
   Line.prototype.ws = function () {
     var self = this, wait = 0, socket;
-    this.there = Object.create(null);
+    this.requested = Object.create(null);
     try {
-      socket = new Socket(this.url("ws", true, this.there).replace(/^http/, "ws"), this.patience, this.clock, {
+      socket = new Socket(this.url("ws", true, this.requested).replace(/^http/, "ws"), this.readyTimeout, this.clock, {
         ready: function () {
           self.socket = socket;
-          self.ready();
+          self.socketReady();
         },
-        said: function (m) {
+        received: function (m) {
           if (m.type === "retry") wait = Number(m.content) || 0;
           else self.hear([m]);
         },
@@ -576,74 +577,74 @@
           self.heard();
           self.on.heard();
         },
-        end: function (code, heard) { self.ended(code, heard, wait); }
+        end: function (code, heard) { self.socketEnded(code, heard, wait); }
       });
     } catch (e) {
-      return this.without(e.message);
+      return this.fallBack(e.message);
     }
-    this.upgrading = true;
+    this.socketOpening = true;
     this.watch(this.silence);
     this.end = function () {
       self.socket = null;
-      self.upgrading = false;
+      self.socketOpening = false;
       socket.close();
     };
   };
 
-  // ready is called when the server has answered: all channels of the request are joined or refused.
-  Line.prototype.ready = function () {
-    var self = this, unsent = this.unsent;
-    this.upgrading = false;
+  // socketReady is called when the server has answered: all channels of the request are joined or refused.
+  Line.prototype.socketReady = function () {
+    var self = this, pending = this.pending;
+    this.socketOpening = false;
     this.readyAt = this.clock.now();
     this.check();
     this.opened();
-    this.settled();
+    this.assumeJoined();
     this.adjust(true);
-    this.unsent = [];
-    this.publishes = this.publishes && this.active().length === 0;
-    unsent.forEach(function (p) { self.send(p); });
+    this.pending = [];
+    this.keptToPublish = this.keptToPublish && this.active().length === 0;
+    pending.forEach(function (p) { self.send(p); });
   };
 
-  // ended is called when the WebSocket has ended or could not be opened. If anything was received on it, WebSockets are
-  // not blocked, unless several in succession end too soon or before they are ready.
-  Line.prototype.ended = function (code, heard, wait) {
-    if (!heard) return this.without("the WebSocket cannot be had");
-    if (this.socket && this.clock.now() - this.readyAt >= 10000 || wait > 0) this.brief = 0;
-    else if (code === 0 || code === 1005 || code === 1006) this.brief++; // any other code is a reason of the server
+  // socketEnded is called when the WebSocket has ended or could not be opened. If anything was received on it,
+  // WebSockets are not blocked, unless several in succession end too soon or before they are ready.
+  Line.prototype.socketEnded = function (code, heard, wait) {
+    if (!heard) return this.fallBack("the WebSocket cannot be had");
+    if (this.socket && this.clock.now() - this.readyAt >= 10000 || wait > 0) this.shortSockets = 0;
+    else if (code === 0 || code === 1005 || code === 1006) this.shortSockets++; // other codes are the server's reason
     if (code === 1013) {
       this.refused(503, 0);
-    } else if (this.brief >= 3) {
-      this.brief = 0;
-      this.blocked();
-      this.cut("WebSockets end too soon", true);
+    } else if (this.shortSockets >= 3) {
+      this.shortSockets = 0;
+      this.blockSockets();
+      this.reconnect("WebSockets end too soon", true);
     } else {
-      this.cut("the connection ended");
+      this.reconnect("the connection ended");
       if (wait > 0) { // the server restarts, and gives each client another time to reconnect
         this.clock.clearTimeout(this.timer);
-        this.later(wait);
+        this.attemptAfter(wait);
       }
     }
   };
 
-  // without is called if no WebSocket can be opened. If the server has just answered /ping, then a proxy blocks
+  // fallBack is called if no WebSocket can be opened. If the server has just answered /ping, then a proxy blocks
   // WebSockets, or the server does not have them, and the next best transport is tried at once.
-  Line.prototype.without = function (reason) {
-    if (this.options.transport === "ws" || !this.probed) return this.cut(reason, true);
+  Line.prototype.fallBack = function (reason) {
+    if (this.options.transport === "ws" || !this.pingAnswered) return this.reconnect(reason, true);
     this.stop();
-    this.blocked();
-    if (this.url("poll", true).length > longestURL) this.cut(reason, true);
-    else this.by(this.best());
+    this.blockSockets();
+    if (this.url("poll", true).length > longestURL) this.reconnect(reason, true);
+    else this.connectBy(this.best());
   };
 
-  // blocked notes that WebSockets are blocked, for a minute at first, and then for longer each time.
-  Line.prototype.blocked = function () {
+  // blockSockets notes that WebSockets are blocked, for a minute at first, and then for longer each time.
+  Line.prototype.blockSockets = function () {
     var times = this.block ? this.block.times + 1 : 0;
     this.block = { times: times, until: this.clock.now() + Math.min(60000 * Math.pow(4, times), 86400000) };
-    this.keepBlock();
+    this.saveBlock();
   };
 
-  // keepBlock stores in the browser whether WebSockets to this server are blocked, for all pages of the origin.
-  Line.prototype.keepBlock = function () {
+  // saveBlock stores in the browser whether WebSockets to this server are blocked, for all pages of the origin.
+  Line.prototype.saveBlock = function () {
     try {
       if (this.block) root.localStorage.setItem("comet ws " + this.options.url, JSON.stringify(this.block));
       else root.localStorage.removeItem("comet ws " + this.options.url);
@@ -652,7 +653,7 @@
     }
   };
 
-  Line.prototype.recallBlock = function () {
+  Line.prototype.loadBlock = function () {
     try {
       var was = JSON.parse(root.localStorage.getItem("comet ws " + this.options.url));
       return was && was.until >= 0 && was.times >= 0 ? { until: was.until, times: was.times } : null;
@@ -664,11 +665,11 @@
   // probeLater sets a timer, after which a WebSocket is tried beside the transport in use.
   Line.prototype.probeLater = function () {
     var self = this;
-    this.clock.clearTimeout(this.prober);
-    this.prober = null;
+    this.clock.clearTimeout(this.probeTimer);
+    this.probeTimer = null;
     if (this.options.transport !== "auto" || !this.block || this.kind === "jsonp" || !this.mayHaveSocket() || this.probing) return;
-    this.prober = this.clock.setTimeout(function () {
-      self.prober = null;
+    this.probeTimer = this.clock.setTimeout(function () {
+      self.probeTimer = null;
       self.probe();
     }, Math.max(this.block.until - this.clock.now(), 1000));
   };
@@ -678,20 +679,20 @@
     var self = this;
     function failed() {
       self.probing = null;
-      self.blocked();
+      self.blockSockets();
       self.probeLater();
     }
     try {
       this.probing = new Socket(this.options.url.replace(/^http/, "ws") + "ws", 10000, this.clock, {
         ready: function () {
           self.block = null;
-          self.keepBlock();
+          self.saveBlock();
           self.stop();
           self.kind = "ws";
-          self.probed = false;
+          self.pingAnswered = false;
           self.attempt();
         },
-        said: function () {},
+        received: function () {},
         answered: function () {},
         end: failed
       });
@@ -704,32 +705,32 @@
   // changes, or if the server must be asked for a message again, another WebSocket is opened instead, unless this one
   // is fresh.
   Line.prototype.adjust = function (fresh) {
-    var self = this, wanted = this.wanted, there = this.there, left, joined;
-    if (this.needless()) return this.rest();
-    left = Object.keys(there).filter(function (name) { return wanted[name] !== there[name] || there[name].moved; });
-    joined = this.active().filter(function (name) { return wanted[name] !== there[name] || wanted[name].moved; });
+    var self = this, wanted = this.wanted, requested = this.requested, left, joined;
+    if (this.idle()) return this.disconnect();
+    left = Object.keys(requested).filter(function (name) { return wanted[name] !== requested[name] || requested[name].rewound; });
+    joined = this.active().filter(function (name) { return wanted[name] !== requested[name] || wanted[name].rewound; });
     var again = joined.some(function (name) { return wanted[name].again && !wanted[name].epoch; });
     if (!fresh && (again || left.length + joined.length > mostChanges)) return this.attempt();
-    left.forEach(function (name) { self.part(name); });
-    joined.forEach(function (name) { self.join(name); });
+    left.forEach(function (name) { self.leaveChannel(name); });
+    joined.forEach(function (name) { self.joinChannel(name); });
   };
 
-  Line.prototype.part = function (name) {
+  Line.prototype.leaveChannel = function (name) {
     var self = this;
-    delete this.there[name];
+    delete this.requested[name];
     this.socket.ask({ op: "unsub", cname: name }, function (m) {
-      if (m && m.type === "429" && self.socket) self.cut(m.content); // too many messages; it is still joined
+      if (m && m.type === "429" && self.socket) self.reconnect(m.content); // too many messages; it is still joined
     });
   };
 
-  // join subscribes to a channel on the WebSocket. Until the server has answered, messages of the channel belong to the
-  // old cursor.
-  Line.prototype.join = function (name) {
-    var self = this, w = this.there[name] = this.wanted[name], join;
-    w.moved = w.joined = false;
-    join = w.join = this.socket.ask({ op: "sub", cname: name, seq: from(w, false), epoch: w.epoch, token: w.token || "", lost: true }, function (m) {
-      if (!m || self.wanted[name] !== w || w.join !== join) return;
-      w.join = 0;
+  // joinChannel subscribes to a channel on the WebSocket. Until the server has answered, messages of the channel belong
+  // to the old cursor.
+  Line.prototype.joinChannel = function (name) {
+    var self = this, w = this.requested[name] = this.wanted[name], joinId;
+    w.rewound = w.joined = false;
+    joinId = w.joinId = this.socket.ask({ op: "sub", cname: name, seq: requestSeq(w, false), epoch: w.epoch, token: w.token || "", lost: true }, function (m) {
+      if (!m || self.wanted[name] !== w || w.joinId !== joinId) return;
+      w.joinId = 0;
       if (m.type !== "ok") return self.hear([{ type: m.type, cname: name, seq: 0, content: m.content }]);
       w.joined = true;
       if (w.next === null || diff(m.seq, w.next) < 0) {
@@ -752,26 +753,26 @@
 
   Line.prototype.send = function (p) {
     var self = this, w = this.wanted[p.what.name];
-    if (this.socket && this.adjusting && w && this.there[p.what.name] !== w) { // its token may permit publishing
-      this.clock.clearTimeout(this.adjusting);
-      this.adjusting = null;
+    if (this.socket && this.adjustTimer && w && this.requested[p.what.name] !== w) { // its token may permit publishing
+      this.clock.clearTimeout(this.adjustTimer);
+      this.adjustTimer = null;
       this.adjust();
     }
     if (this.socket) {
       if (!p.until) p.until = this.clock.now() + keyTime;
       this.socket.ask({ op: "pub", cname: p.what.name, content: p.what.content, key: p.what.key }, function (m) {
         if (!m) self.sendAgain(p);
-        else if (m.type === "ok") self.settle(p, null, m.seq);
-        else self.settle(p, { type: m.type, content: m.content });
+        else if (m.type === "ok") self.finishPublish(p, null, m.seq);
+        else self.finishPublish(p, { type: m.type, content: m.content });
       });
       return;
     }
-    this.unsent.push(p);
-    var kind = this.sure ? this.kind : this.best();
-    if (this.closed || this.state === "offline" || this.state === "busy") this.unable("offline", this.reason);
-    else if (kind !== "ws") this.unable("unable", "the transport is " + kind + ", by which nothing can be published");
+    this.pending.push(p);
+    var kind = this.verified ? this.kind : this.best();
+    if (this.closed || this.state === "offline" || this.state === "busy") this.failPending("offline", this.reason);
+    else if (kind !== "ws") this.failPending("unable", "the transport is " + kind + ", by which nothing can be published");
     else if (!this.end && !this.timer) this.change();
-    this.publishes = this.unsent.length > 0;
+    this.keptToPublish = this.pending.length > 0;
   };
 
   // sendAgain keeps a message that was sent but not answered for the next connection, as long as the server knows its
@@ -779,32 +780,32 @@
   Line.prototype.sendAgain = function (p) {
     var self = this, left = p.until - this.clock.now();
     p.sent = true;
-    if (this.closed || left <= 0) return this.settle(p, { type: "unknown", content: unanswered });
-    this.unsent.push(p);
-    this.publishes = true;
+    if (this.closed || left <= 0) return this.finishPublish(p, { type: "unknown", content: unanswered });
+    this.pending.push(p);
+    this.keptToPublish = true;
     if (!p.timer) {
       p.timer = this.clock.setTimeout(function () {
-        self.unsent = self.unsent.filter(function (other) { return other !== p; });
-        self.settle(p, { type: "unknown", content: unanswered });
+        self.pending = self.pending.filter(function (other) { return other !== p; });
+        self.finishPublish(p, { type: "unknown", content: unanswered });
       }, left);
     }
   };
 
-  // settle reports the result of a publish. If the message may have been sent before, it may be published although the
-  // server refuses it now, unless the reason must have been the same before.
-  Line.prototype.settle = function (p, problem, seq) {
+  // finishPublish reports the result of a publish. If the message may have been sent before, it may be published
+  // although the server refuses it now, unless the reason must have been the same before.
+  Line.prototype.finishPublish = function (p, problem, seq) {
     this.clock.clearTimeout(p.timer);
     if (problem && p.sent && !/^(unknown|400|413)$/.test(problem.type)) problem = { type: "unknown", content: unanswered + "; now: " + problem.content };
     p.done(problem, seq);
   };
 
-  // unable rejects the pending publishes. If the Line is only offline, those that may have been sent wait for the next
-  // connection.
-  Line.prototype.unable = function (type, content) {
-    var self = this, unsent = this.unsent, waits = type === "offline" && !this.closed;
-    this.unsent = unsent.filter(function (p) { return waits && p.sent; });
-    this.publishes = this.unsent.length > 0;
-    unsent.forEach(function (p) { if (!waits || !p.sent) self.settle(p, { type: type, content: content }); });
+  // failPending rejects the pending publishes. If the Line is only offline, those that may have been sent wait for the
+  // next connection.
+  Line.prototype.failPending = function (type, content) {
+    var self = this, pending = this.pending, waits = type === "offline" && !this.closed;
+    this.pending = pending.filter(function (p) { return waits && p.sent; });
+    this.keptToPublish = this.pending.length > 0;
+    pending.forEach(function (p) { if (!waits || !p.sent) self.finishPublish(p, { type: type, content: content }); });
   };
 
   Line.prototype.sse = function () {
@@ -812,14 +813,14 @@
     try {
       source = new root.EventSource(this.url("sse", true), { withCredentials: this.options.credentials === true });
     } catch (e) {
-      return this.cut(e.message);
+      return this.reconnect(e.message);
     }
     this.watch(this.silence);
     this.end = function () {
       source.onopen = source.onmessage = source.onerror = null;
       source.close();
       // The stream was silent for longer than the server ever is: a proxy holds it back.
-      if (opened && !heard && self.clock.now() - self.heardAt >= self.silence) self.deaf = 2;
+      if (opened && !heard && self.clock.now() - self.heardAt >= self.silence) self.sseFailures = 2;
     };
     source.onopen = function () {
       opened = true;
@@ -827,14 +828,14 @@
     };
     source.onmessage = function (event) {
       heard = true;
-      self.deaf = 0;
-      var said = parse(event.data);
-      if (said && typeof said === "object") self.hear([said]);
+      self.sseFailures = 0;
+      var message = parse(event.data);
+      if (message && typeof message === "object") self.hear([message]);
     };
     source.onerror = function () {
       // Otherwise the browser would reconnect by itself to this URL, whose numbers are old by then.
-      if (!opened && self.probed) self.deaf++;
-      self.cut(opened ? "the connection ended" : "the event stream cannot be had", !opened);
+      if (!opened && self.pingAnswered) self.sseFailures++;
+      self.reconnect(opened ? "the connection ended" : "the event stream cannot be had", !opened);
     };
   };
 
@@ -847,15 +848,15 @@
     if (first) this.opened();
     var end = this.end = transport(this.url("poll", first), this.options, function (status, value, wait) {
       if (status !== 200) {
-        if (!self.refused(status, wait)) self.cut(status ? "status " + status : "the connection ended", true);
+        if (!self.refused(status, wait)) self.reconnect(status ? "status " + status : "the connection ended", true);
         return;
       }
-      if (!value || typeof value !== "object") return self.cut("the answer is not JSON", true);
+      if (!value || typeof value !== "object") return self.reconnect("the answer is not JSON", true);
       var news = self.hear(Array.isArray(value) ? value : [value]);
       if (self.end !== end) return; // hear has ended this connection
       self.end = null;
       if (news || first) self.ask(transport, false);
-      else self.cut("the answers say nothing new");
+      else self.reconnect("the answers say nothing new");
     });
   };
 
@@ -863,42 +864,42 @@
   // once.
   Line.prototype.opened = function () {
     var self = this;
-    this.probed = false;
-    for (var name in this.wanted) if (this.wanted[name].count) this.count(name);
+    this.pingAnswered = false;
+    for (var name in this.wanted) if (this.wanted[name].unchecked) this.checkCount(name);
     this.probeLater();
-    if (!this.settling && !this.socket) this.settling = this.clock.setTimeout(function () { self.settled(); }, 100);
+    if (!this.joinTimer && !this.socket) this.joinTimer = this.clock.setTimeout(function () { self.assumeJoined(); }, 100);
   };
 
-  Line.prototype.settled = function () {
-    var wanted = this.wanted, there = this.socket ? this.there : wanted;
-    for (var name in there) {
+  Line.prototype.assumeJoined = function () {
+    var wanted = this.wanted, requested = this.socket ? this.requested : wanted;
+    for (var name in requested) {
       // The message that was requested again has not come: the server may not have counted that far.
-      if (there[name] !== wanted[name] || !wanted[name].asked) continue;
+      if (requested[name] !== wanted[name] || !wanted[name].asked) continue;
       this.claim(wanted[name], wanted[name].next);
-      this.count(name);
+      this.checkCount(name);
     }
-    var joined = this.active().filter(function (name) { return there[name] === wanted[name] && !wanted[name].joined; });
+    var joined = this.active().filter(function (name) { return requested[name] === wanted[name] && !wanted[name].joined; });
     if (this.state !== "offline") this.tell("open"); // otherwise the browser has reported no network
     joined.forEach(function (name) { wanted[name].joined = true; });
-    if (joined.length > 0) this.on.said(joined.map(function (name) { return { type: "joined", cname: name, epoch: wanted[name].epoch }; }));
+    if (joined.length > 0) this.on.received(joined.map(function (name) { return { type: "joined", cname: name, epoch: wanted[name].epoch }; }));
   };
 
-  // count asks the server for the next number of a channel, for readers that know of a higher number, or of none.
-  Line.prototype.count = function (name) {
+  // checkCount asks the server for the next number of a channel, for readers that know of a higher number, or of none.
+  Line.prototype.checkCount = function (name) {
     var self = this, w = this.wanted[name], claim = w.claim;
     var url = this.options.url + "poll?lost=1&cname=" + encodeURIComponent(name) + "&seq=0";
     if (w.token) url += "&token=" + encodeURIComponent(w.token);
-    w.count = false;
-    (this.kind === "jsonp" ? script : get)(url, this.options, function (status, said) {
+    w.unchecked = false;
+    (this.kind === "jsonp" ? script : get)(url, this.options, function (status, answer) {
       if (self.wanted[name] !== w) return;
-      if (!said || said.type !== "next_seq") {
-        w.count = true; // ask again after the next connection
+      if (!answer || answer.type !== "next_seq") {
+        w.unchecked = true; // ask again after the next connection
         return;
       }
       if (w.claim === claim) w.claim = null;
-      self.on.said([{ type: "newest", cname: name, seq: said.seq, epoch: w.epoch }]);
+      self.on.received([{ type: "newest", cname: name, seq: answer.seq, epoch: w.epoch }]);
       // Compare only a claim that was made before the request: newer messages may have overtaken the answer.
-      if (claim !== null && diff(said.seq, claim) < 0) self.on.said([said]);
+      if (claim !== null && diff(answer.seq, claim) < 0) self.on.received([answer]);
     });
   };
 
@@ -907,10 +908,10 @@
     this.limit = limit;
     this.heardAt = this.clock.now();
     this.pinged = null;
-    this.expect(limit);
+    this.checkAfter(limit);
   };
 
-  Line.prototype.expect = function (wait) {
+  Line.prototype.checkAfter = function (wait) {
     var self = this;
     this.clock.clearTimeout(this.watchdog);
     this.watchdog = this.clock.setTimeout(function () { self.check(); }, wait);
@@ -922,18 +923,18 @@
     var now = this.clock.now(), silent = now - this.heardAt, answer = this.limit * 3 / 13, left = this.limit - silent;
     if (this.socket && this.pinged === null) left = this.limit - answer - silent;
     else if (this.socket) left = this.pinged + answer - now;
-    if (left > 0) this.expect(left);
-    else if (this.socket && this.pinged === null) this.nudge();
-    else this.cut("nothing was heard for " + Math.round(silent / 1000) + " seconds", true);
+    if (left > 0) this.checkAfter(left);
+    else if (this.socket && this.pinged === null) this.pingSocket();
+    else this.reconnect("nothing was heard for " + Math.round(silent / 1000) + " seconds", true);
   };
 
-  // cut ends the connection and reconnects after a back-off. If unsure is set, or if the state was not open, the next
-  // attempt starts with /ping.
-  Line.prototype.cut = function (reason, unsure) {
+  // reconnect ends the connection and reconnects after a back-off. If verify is set, or if the state was not open, the
+  // next attempt starts with /ping.
+  Line.prototype.reconnect = function (reason, verify) {
     var was = this.state;
     this.stop();
-    if (unsure || was !== "open") this.sure = false;
-    this.later(delay(this.clock, this.options.firstDelay, this.options.longestDelay, this.tries++));
+    if (verify || was !== "open") this.verified = false;
+    this.attemptAfter(delay(this.clock, this.options.firstDelay, this.options.longestDelay, this.tries++));
     this.tell(was === "open" ? "connecting" : "offline", reason);
   };
 
@@ -942,12 +943,12 @@
     var out = [], news = false;
     this.heard();
     for (var i = 0; i < list.length; i++) {
-      news = this.note(list[i], out) || news;
+      news = this.track(list[i], out) || news;
       if (!/^(40.|429|503)$/.test(list[i].type)) this.tell("open");
     }
-    if (out.length > 0) this.on.said(out);
+    if (out.length > 0) this.on.received(out);
     else this.on.heard();
-    if (this.needless()) this.rest();
+    if (this.idle()) this.disconnect();
     return news;
   };
 
@@ -957,20 +958,20 @@
     this.tries = 0;
   };
 
-  // rest ends the connection: no channel is wanted, or all of them are busy.
-  Line.prototype.rest = function () {
+  // disconnect ends the connection: no channel is wanted, or all of them are busy.
+  Line.prototype.disconnect = function () {
     this.stop();
-    if (!this.needless()) return this.change(); // a pending publish has no answer yet
+    if (!this.idle()) return this.change(); // a pending publish has no answer yet
     if (Object.keys(this.wanted).length > 0) this.tell("busy", this.busyReason);
     else this.tell("idle");
   };
 
-  // note updates the cursor with which the next connection starts, after one message, and adds what readers must know
+  // track updates the cursor with which the next connection starts, after one message, and adds what readers must know
   // to out. It returns whether the message is new.
-  Line.prototype.note = function (m, out) {
-    var w = this.wanted[m.cname], live = this.socket || this.upgrading, news = true;
+  Line.prototype.track = function (m, out) {
+    var w = this.wanted[m.cname], live = this.socket || this.socketOpening, news = true;
     if (m.type === "noop" || m.type === "503") return true; // a 503 is handled when the connection ends
-    if (!w || live && (w.join || this.there[m.cname] !== w)) return false; // not wanted, or of an old cursor
+    if (!w || live && (w.joinId || this.requested[m.cname] !== w)) return false; // not wanted, or of an old cursor
     w.asked = false;
     w.epoch = m.epoch || w.epoch;
     m.epoch = w.epoch;
@@ -978,7 +979,7 @@
     switch (m.type) {
       case "data":
       case "broadcast":
-        if (order > 0) this.unsaid(m, w.next, out);
+        if (order > 0) this.addLost(m, w.next, out);
         news = order >= 0;
         if (news) w.next = (m.seq + 1) | 0;
         w.last = m;
@@ -988,13 +989,13 @@
       case "next_seq":
         // The next_seq that follows a broadcast has nothing new.
         if (w.last && w.last.type === "broadcast" && diff(m.seq, w.last.seq) === 1) return false;
-        if (order > 0) this.unsaid(m, w.next, out);
+        if (order > 0) this.addLost(m, w.next, out);
         if (order !== 0) w.last = null;
         w.next = m.seq;
         w.again = w.last !== null;
         break;
       case "lost":
-        news = w.next === null || order > 0 || endless(m);
+        news = w.next === null || order > 0 || openEnded(m);
         if (!news) break;
         w.next = m.seq;
         w.last = null;
@@ -1006,26 +1007,26 @@
       case "404":
       case "close":
         delete this.wanted[m.cname];
-        delete this.there[m.cname];
+        delete this.requested[m.cname];
         break;
       case "429":
-        delete this.there[m.cname];
+        delete this.requested[m.cname];
         w.busy = true;
         w.joined = false;
-        this.busy(m.content);
+        this.retryBusy(m.content);
     }
     out.push(m);
     return news;
   };
 
-  // unsaid adds a "lost" message, for a server that does not send one.
-  Line.prototype.unsaid = function (m, from, out) {
+  // addLost adds a "lost" message, for a server that does not send one.
+  Line.prototype.addLost = function (m, from, out) {
     out.push({ type: "lost", cname: m.cname, seq: m.seq, content: from + "-" + ((m.seq - 1) | 0), epoch: m.epoch });
   };
 
-  // busy is called when a channel was refused for now. The other channels go on without it; after a back-off, it is
-  // tried again.
-  Line.prototype.busy = function (reason) {
+  // retryBusy is called when a channel was refused for now. The other channels go on without it; after a back-off, it
+  // is tried again.
+  Line.prototype.retryBusy = function (reason) {
     var self = this;
     this.busyReason = reason;
     if (this.busyTimer) return;
@@ -1059,18 +1060,18 @@
     this.bus = new root.BroadcastChannel(this.key);
     this.bus.onmessage = function (event) { self.heard(event.data); };
     // Each tab holds a lock of its own until it ends, in whatever way: so the leader notices that end.
-    this.hold(this.key + " " + this.id, {}, function (end) {
+    this.holdLock(this.key + " " + this.id, {}, function (end) {
       self.leave = end;
       self.ready = true;
       self.apply(false);
       comet.wantAll();
       self.publishAll();
-      self.listen();
-    }).then(null, function () { comet.alone(); }); // locks are not available, as in a sandbox
+      self.watchLeader();
+    }).then(null, function () { comet.useOwnLine(); }); // locks are not available, as in a sandbox
   }
 
-  // hold requests a lock and calls got(release) when it has the lock.
-  Tabs.prototype.hold = function (name, how, got) {
+  // holdLock requests a lock and calls got(release) when it has the lock.
+  Tabs.prototype.holdLock = function (name, how, got) {
     var self = this;
     return root.navigator.locks.request(name, how, function () {
       if (self.closed) return undefined;
@@ -1082,7 +1083,7 @@
   Tabs.prototype.apply = function (steal) {
     var self = this;
     if (!steal) this.queued = true;
-    this.hold(this.key, { steal: steal }, function (release) {
+    this.holdLock(this.key, { steal: steal }, function (release) {
       if (!steal) self.queued = false;
       self.release = release;
       self.lead();
@@ -1096,8 +1097,8 @@
   Tabs.prototype.lead = function () {
     var self = this;
     this.line = new Line(this.options, this.clock, {
-      said: function (list) { self.tell("", { kind: "said", list: list }); },
-      heard: function () { self.here(""); },
+      received: function (list) { self.tell("", { kind: "said", list: list }); },
+      heard: function () { self.tellActivity(""); },
       state: function () { self.tellState(""); }
     });
     this.bus.postMessage({ kind: "lead" });
@@ -1110,7 +1111,7 @@
     this.line = null;
     if (line) line.close();
     this.members = Object.create(null);
-    this.listen();
+    this.watchLeader();
   };
 
   Tabs.prototype.close = function () {
@@ -1178,7 +1179,7 @@
   // hurry makes the leader reconnect at once or check its connection, and checks that there is a leader.
   Tabs.prototype.hurry = function (network) {
     this.request({ kind: "hurry", network: network });
-    if (!this.line && this.ready && !this.closed) this.question();
+    if (!this.line && this.ready && !this.closed) this.askLeader();
   };
 
   Tabs.prototype.offline = function () {
@@ -1189,8 +1190,8 @@
   Tabs.prototype.serve = function (q) {
     var self = this, channels = this.members[q.tab];
     if (q.kind === "hurry") this.line.hurry(q.network);
-    if (q.kind === "hello") this.line.nudge();
-    if (q.kind === "hurry" || q.kind === "hello") this.here(q.tab);
+    if (q.kind === "hello") this.line.pingSocket();
+    if (q.kind === "hurry" || q.kind === "hello") this.tellActivity(q.tab);
     if (q.kind === "publish") {
       var what = { name: q.name, content: q.content, key: q.key, until: q.until }; // before "taken" sets until
       var line = this.line;
@@ -1203,12 +1204,12 @@
     if (q.kind === "want") {
       if (!channels) {
         channels = this.members[q.tab] = Object.create(null);
-        if (q.tab !== this.id) this.mourn(q.tab);
+        if (q.tab !== this.id) this.dropWhenEnded(q.tab);
       }
       channels[q.name] = true;
-      var said = this.line.want(q.name, q.next, q.epoch || "", q.again, q.token);
+      var messages = this.line.want(q.name, q.next, q.epoch || "", q.again, q.token);
       this.tellState(q.tab);
-      if (said.length > 0 && this.line) this.tell(q.tab, { kind: "said", list: said });
+      if (messages.length > 0 && this.line) this.tell(q.tab, { kind: "said", list: messages });
     } else if (q.kind === "drop" && channels) {
       delete channels[q.name];
       for (var tab in this.members) if (this.members[tab][q.name]) return;
@@ -1216,8 +1217,8 @@
     }
   };
 
-  // mourn drops the channels of a tab when that tab has ended.
-  Tabs.prototype.mourn = function (tab) {
+  // dropWhenEnded drops the channels of a tab when that tab has ended.
+  Tabs.prototype.dropWhenEnded = function (tab) {
     var self = this;
     root.navigator.locks.request(this.key + " " + tab, function () {
       for (var name in self.members[tab]) if (self.line) self.serve({ kind: "drop", tab: tab, name: name });
@@ -1233,38 +1234,38 @@
     }
     // A message to all tabs shows that the leader runs, because something has happened to it. An answer to one tab does
     // not: a tab that was stopped by the browser or a debugger may still be able to answer.
-    if (d.kind === "here") this.trust(d.age || 0, d.limit || 0);
-    else if (!d.to) this.trust(0, 0);
+    if (d.kind === "here") this.noteActivity(d.age || 0, d.limit || 0);
+    else if (!d.to) this.noteActivity(0, 0);
     if (d.kind === "taken" && this.unpublished[d.n] && !this.unpublished[d.n].request.until) {
       this.unpublished[d.n].request.until = this.clock.now() + keyTime;
     }
     if (d.kind === "published") this.published(d.n, d.problem, d.seq);
     if (d.kind === "lead") this.comet.wantAll();
     if (d.kind === "lead") this.publishAll();
-    if (d.kind === "state") this.comet.lineState(d.state, d.reason, d.transport);
-    if (d.kind === "said") this.comet.said(d.list);
+    if (d.kind === "state") this.comet.setLineState(d.state, d.reason, d.transport);
+    if (d.kind === "said") this.comet.receive(d.list);
   };
 
-  // here tells one tab, or all tabs, how long ago the leader had a sign of the server.
-  Tabs.prototype.here = function (to) {
-    var moved = this.line.moved();
-    this.tell(to, { kind: "here", age: moved.age, limit: moved.limit });
+  // tellActivity tells one tab, or all tabs, how long ago the leader had a sign of the server.
+  Tabs.prototype.tellActivity = function (to) {
+    var activity = this.line.activity();
+    this.tell(to, { kind: "here", age: activity.age, limit: activity.limit });
   };
 
-  // listen makes a follower check from time to time that the leader runs: a browser may stop a tab for good without
-  // ending it.
-  Tabs.prototype.listen = function () {
-    this.trust(0, 0);
-    this.checkAfter(quiet);
+  // watchLeader makes a follower check from time to time that the leader runs: a browser may stop a tab for good
+  // without ending it.
+  Tabs.prototype.watchLeader = function () {
+    this.noteActivity(0, 0);
+    this.checkAfter(leaderSilence);
   };
 
-  // trust notes how long ago the leader had a sign of the server. After limit the leader would have reconnected by
-  // itself, so a longer age shows that it does not run. The time is random, so that not all tabs react at once.
-  Tabs.prototype.trust = function (age, limit) {
+  // noteActivity notes how long ago the leader had a sign of the server. After limit the leader would have reconnected
+  // by itself, so a longer age shows that it does not run. The time is random, so that not all tabs react at once.
+  Tabs.prototype.noteActivity = function (age, limit) {
     this.asked = false;
     this.heardAt = this.clock.now() - age;
     this.limit = limit + 100 + 400 * this.clock.random();
-    if (age > 0 && !this.line) this.checkAfter(Math.max(this.heardAt + (limit ? this.limit : quiet) - this.clock.now(), 1000));
+    if (age > 0 && !this.line) this.checkAfter(Math.max(this.heardAt + (limit ? this.limit : leaderSilence) - this.clock.now(), 1000));
   };
 
   Tabs.prototype.checkAfter = function (wait) {
@@ -1277,18 +1278,18 @@
     var silent = this.clock.now() - this.heardAt;
     if (this.line) return;
     if (this.asked || this.limit > 1000 && silent >= this.limit) {
-      this.listen();
+      this.watchLeader();
       this.apply(true);
-    } else if (silent < quiet) {
-      this.checkAfter(quiet - silent);
+    } else if (silent < leaderSilence) {
+      this.checkAfter(leaderSilence - silent);
     } else {
-      this.question();
+      this.askLeader();
     }
   };
 
-  // question asks the leader for a sign and gives it some seconds to answer. The time is random, so that not all tabs
+  // askLeader asks the leader for a sign and gives it some seconds to answer. The time is random, so that not all tabs
   // react at once.
-  Tabs.prototype.question = function () {
+  Tabs.prototype.askLeader = function () {
     this.asked = true;
     this.request({ kind: "hello" });
     this.checkAfter(5000 + 5000 * this.clock.random());
@@ -1305,26 +1306,26 @@
     this.clock = options.clock || Comet.clock;
     this.readers = Object.create(null); // by channel
     this.state = "connecting";
-    this.reason = this.transport = this.told = this.line = "";
+    this.reason = this.transport = this.toldState = this.lineState = "";
     this.closed = false;
-    this.keys = unique();
-    this.keyed = 0;
+    this.keyPrefix = randomText();
+    this.keyCount = 0;
     this.listeners = [];
     this.start();
-    this.on("online", function () { self.hub.hurry(true); });
-    this.on("offline", function () { self.hub.offline(); });
-    this.on("visibilitychange", function () { if (!root.document.hidden) self.hub.hurry(false); }, root.document);
+    this.listen("online", function () { self.hub.hurry(true); });
+    this.listen("offline", function () { self.hub.offline(); });
+    this.listen("visibilitychange", function () { if (!root.document.hidden) self.hub.hurry(false); }, root.document);
     // A page that is put away but may be shown again must not hold a connection in the meantime.
-    this.on("pagehide", function () { self.hub.close(); });
-    this.on("pageshow", function (event) {
+    this.listen("pagehide", function () { self.hub.close(); });
+    this.listen("pageshow", function (event) {
       if (event.persisted) self.start();
     });
-    for (name in given) if (!known.test(name)) this.fault(new TypeError("Comet: there is no option " + name));
+    for (name in given) if (!knownOptions.test(name)) this.report(new TypeError("Comet: there is no option " + name));
     if (Array.isArray(options.channels)) options.channels.forEach(function (c) { self.subscribe(c, 0); });
     else for (name in options.channels) this.subscribe(name, options.channels[name]);
   }
 
-  var known = /^(url|channels|token|transport|share|resume|credentials|publishURL|firstDelay|longestDelay|clock|on(message|lost|state|channel|error))$/;
+  var knownOptions = /^(url|channels|token|transport|share|resume|credentials|publishURL|firstDelay|longestDelay|clock|on(message|lost|state|channel|error))$/;
 
   // check throws an error if an option is wrong, before anything starts. It makes the URLs absolute.
   function check(options) {
@@ -1366,15 +1367,15 @@
   // start creates the hub, from which this tab reads: a Line, or Tabs if it shares one.
   Comet.prototype.start = function () {
     var nav = root.navigator;
-    if (!this.options.share || !nav || !nav.locks || !root.BroadcastChannel || !root.Promise) return this.alone();
+    if (!this.options.share || !nav || !nav.locks || !root.BroadcastChannel || !root.Promise) return this.useOwnLine();
     try {
       this.hub = new Tabs(this.options, this.clock, this);
     } catch (e) {
-      this.alone();
+      this.useOwnLine();
     }
   };
 
-  Comet.prototype.alone = function () {
+  Comet.prototype.useOwnLine = function () {
     var self = this, line, unpublished = this.hub ? this.hub.unpublished : {};
     if (this.closed) return;
     if (this.hub) {
@@ -1382,15 +1383,15 @@
       this.hub.close();
     }
     line = this.hub = new Line(this.options, this.clock, {
-      said: function (list) { self.said(list); },
+      received: function (list) { self.receive(list); },
       heard: function () {},
-      state: function (state, reason) { self.lineState(state, reason, line.kind); }
+      state: function (state, reason) { self.setLineState(state, reason, line.kind); }
     });
     this.wantAll();
     for (var n in unpublished) line.publish(unpublished[n].request, unpublished[n].done);
   };
 
-  Comet.prototype.on = function (type, f, target) {
+  Comet.prototype.listen = function (type, f, target) {
     target = target || root;
     if (!target.addEventListener) return;
     target.addEventListener(type, f, false);
@@ -1403,11 +1404,11 @@
     try {
       this.options[name](a, b, c);
     } catch (e) {
-      this.fault(e);
+      this.report(e);
     }
   };
 
-  Comet.prototype.fault = function (e) {
+  Comet.prototype.report = function (e) {
     if (this.closed) return;
     try {
       if (this.options.onerror) this.options.onerror(e);
@@ -1447,12 +1448,12 @@
       name: String(name), state: "",
       next: (Number(seq) | 0) || null, // the number of the next message; null: only new messages
       epoch: "", // the epoch to which next belongs, if known
-      mark: null, // the mark of the message before next
+      hash: null, // the hash of the message before next
       asked: null, // the next with which this channel was last requested
       token: "", refused: "", ready: false, tries: 0, timer: null,
       waiting: [] // publishes to send when there is a token, or when there will be none
     };
-    this.recall(r);
+    this.loadCursor(r);
     this.authorize(r);
     this.tell();
   };
@@ -1463,10 +1464,10 @@
     if (!r || this.closed) return;
     this.clock.clearTimeout(r.timer);
     r.next = null;
-    this.remember(r);
+    this.saveCursor(r);
     delete this.readers[name];
     this.hub.drop(name);
-    this.release(r);
+    this.sendWaiting(r);
     this.tell();
   };
 
@@ -1491,7 +1492,7 @@
       function send() {
         self.clock.clearTimeout(timer);
         if (self.closed) done({ type: "offline", content: "the page has closed it" });
-        else self.hub.publish({ name: String(name), content: content, key: self.keys + "-" + ++self.keyed }, done);
+        else self.hub.publish({ name: String(name), content: content, key: self.keyPrefix + "-" + ++self.keyCount }, done);
       }
       var r = self.readers[name], timer = null;
       if (!r || r.ready || self.closed || r.state === "denied" || r.state === "closed") return send();
@@ -1503,8 +1504,8 @@
     });
   };
 
-  // release sends the publishes that have waited for a channel's token.
-  Comet.prototype.release = function (r) {
+  // sendWaiting sends the publishes that have waited for a channel's token.
+  Comet.prototype.sendWaiting = function (r) {
     r.waiting.splice(0).forEach(function (send) { send(); });
   };
 
@@ -1518,9 +1519,9 @@
     }
     xhr.onreadystatechange = function () {
       if (xhr.readyState !== 4) return;
-      var said = parse(xhr.responseText) || {}, ok = xhr.status >= 200 && xhr.status < 300;
-      if (ok) done(null, typeof said.seq === "number" ? said.seq : null);
-      else done({ type: xhr.status ? String(xhr.status) : "unknown", content: said.content || "status " + xhr.status });
+      var answer = parse(xhr.responseText) || {}, ok = xhr.status >= 200 && xhr.status < 300;
+      if (ok) done(null, typeof answer.seq === "number" ? answer.seq : null);
+      else done({ type: xhr.status ? String(xhr.status) : "unknown", content: answer.content || "status " + xhr.status });
     };
     try {
       xhr.open("POST", options.publishURL, true);
@@ -1546,7 +1547,7 @@
     this.listeners.forEach(function (remove) { remove(); });
     for (var name in this.readers) {
       this.clock.clearTimeout(this.readers[name].timer);
-      this.release(this.readers[name]);
+      this.sendWaiting(this.readers[name]);
       if (!(this.hub instanceof Line)) this.hub.drop(name);
     }
     this.hub.close();
@@ -1559,17 +1560,17 @@
       if (given || self.readers[r.name] !== r) return;
       given = true;
       token = token ? String(token) : "";
-      if (r.refused && token === r.token) return self.settle(r, "denied", r.refused);
+      if (r.refused && token === r.token) return self.setState(r, "denied", r.refused);
       r.token = token;
       r.ready = true;
       self.want(r);
-      self.release(r);
+      self.sendWaiting(r);
     }
     function failed(e) {
       if (given || self.readers[r.name] !== r) return;
       given = true;
-      self.fault(e);
-      self.renew(r);
+      self.report(e);
+      self.renewToken(r);
     }
     if (typeof source !== "function") return give(source && typeof source === "object" ? source[r.name] : source);
     try {
@@ -1581,8 +1582,8 @@
     }
   };
 
-  // renew asks for a token again: at once for the first time, then after a back-off.
-  Comet.prototype.renew = function (r) {
+  // renewToken asks for a token again: at once for the first time, then after a back-off.
+  Comet.prototype.renewToken = function (r) {
     var self = this, wait = r.tries === 0 ? 0 : delay(this.clock, 500, 60000, r.tries);
     r.tries++;
     r.timer = this.clock.setTimeout(function () { self.authorize(r); }, wait);
@@ -1591,8 +1592,8 @@
   Comet.prototype.want = function (r) {
     if (this.readers[r.name] !== r) return; // a call-back has unsubscribed it
     r.asked = r.next;
-    var said = this.hub.want(r.name, r.next, r.epoch, r.mark !== null, r.token);
-    if (said && said.length > 0) this.said(said);
+    var messages = this.hub.want(r.name, r.next, r.epoch, r.hash !== null, r.token);
+    if (messages && messages.length > 0) this.receive(messages);
   };
 
   // wantAll tells a new leader or a new Line which channels are wanted.
@@ -1600,20 +1601,20 @@
     for (var name in this.readers) if (this.readers[name].ready) this.want(this.readers[name]);
   };
 
-  // said handles messages of the server.
-  Comet.prototype.said = function (list) {
+  // receive handles messages of the server.
+  Comet.prototype.receive = function (list) {
     var changed = Object.create(null), name;
     for (var i = 0; i < list.length && !this.closed; i++) {
       var r = this.readers[list[i].cname];
       if (!r || r.state === "closed") continue;
       var epoch = r.epoch;
-      if (this.take(r, list[i]) || r.epoch !== epoch) changed[r.name] = r;
+      if (this.handle(r, list[i]) || r.epoch !== epoch) changed[r.name] = r;
     }
-    for (name in changed) if (this.readers[name] === changed[name]) this.remember(changed[name]);
+    for (name in changed) if (this.readers[name] === changed[name]) this.saveCursor(changed[name]);
   };
 
-  // take handles one message and returns whether the cursor has changed.
-  Comet.prototype.take = function (r, m) {
+  // handle processes one message and returns whether the cursor has changed.
+  Comet.prototype.handle = function (r, m) {
     switch (m.type) {
       case "400":
       case "401":
@@ -1621,57 +1622,57 @@
       case "404":
         return this.refuse(r, m);
       case "429":
-        return this.settle(r, "busy", m.content);
+        return this.setState(r, "busy", m.content);
       case "close":
-        r.next = r.mark = null;
+        r.next = r.hash = null;
         r.epoch = "";
         r.ready = false;
-        this.settle(r, "closed", "the server has closed it");
+        this.setState(r, "closed", "the server has closed it");
         return true;
     }
     r.tries = 0;
     r.refused = "";
     if (r.next !== null) {
-      if (endless(m)) return m.epoch !== r.epoch && this.restart(r, m.seq, m.epoch);
+      if (openEnded(m)) return m.epoch !== r.epoch && this.restart(r, m.seq, m.epoch);
       if (m.epoch && r.epoch && m.epoch !== r.epoch) return this.restart(r, 1, m.epoch);
       r.epoch = m.epoch || r.epoch;
     }
     switch (m.type) {
       case "joined":
-        return this.settle(r, "open");
+        return this.setState(r, "open");
       case "lost":
         return this.skip(r, m);
       case "newest":
       case "next_seq":
-        this.settle(r, "open");
+        this.setState(r, "open");
         if (r.next !== null) return m.type === "next_seq" && diff(m.seq, r.next) < 0 && this.restart(r, 1, r.epoch);
         r.next = m.seq;
         r.epoch = m.epoch || "";
         return true;
       case "data":
       case "broadcast":
-        return r.next !== null && this.read(r, m);
+        return r.next !== null && this.deliver(r, m);
     }
     return false;
   };
 
-  // read handles a message of the channel, and delivers it if it is the next one.
-  Comet.prototype.read = function (r, m) {
+  // deliver handles a message of the channel, and calls onmessage if it is the next one.
+  Comet.prototype.deliver = function (r, m) {
     var order = diff(m.seq, r.next);
-    this.settle(r, "open");
+    this.setState(r, "open");
     if (this.readers[r.name] !== r) return false; // a call-back has unsubscribed it
-    if (order > 0) return this.lag(r);
-    if (order === -1 && r.mark !== null && r.mark !== mark(m.content)) return this.restart(r, 1, r.epoch);
+    if (order > 0) return this.requestMissed(r);
+    if (order === -1 && r.hash !== null && r.hash !== hash(m.content)) return this.restart(r, 1, r.epoch);
     if (order < 0) return false;
     r.next = (m.seq + 1) | 0;
-    r.mark = mark(m.content);
+    r.hash = hash(m.content);
     this.call("onmessage", { channel: r.name, seq: m.seq, content: m.content, type: m.type });
     return true;
   };
 
-  // lag is called for a message beyond the cursor: it is for other tabs, which are ahead. The missing messages are
-  // requested once.
-  Comet.prototype.lag = function (r) {
+  // requestMissed is called for a message beyond the cursor: it is for other tabs, which are ahead. The missing
+  // messages are requested once.
+  Comet.prototype.requestMissed = function (r) {
     if (r.asked !== r.next) this.want(r);
     return false;
   };
@@ -1681,8 +1682,8 @@
     var from = r.next;
     r.next = next;
     r.epoch = epoch;
-    r.mark = null;
-    this.lose(r, from, null);
+    r.hash = null;
+    this.reportLost(r, from, null);
     this.want(r);
     return true;
   };
@@ -1691,18 +1692,18 @@
   Comet.prototype.skip = function (r, m) {
     var from = r.next;
     if (from === null) return false; // there is no cursor yet, so nothing is lost for this tab
-    if (diff(parseInt(m.content, 10), from) > 0) return this.lag(r);
+    if (diff(parseInt(m.content, 10), from) > 0) return this.requestMissed(r);
     if (diff(m.seq, from) <= 0) return false;
     r.next = m.seq;
-    r.mark = null;
-    this.lose(r, from, (m.seq - 1) | 0);
+    r.hash = null;
+    this.reportLost(r, from, (m.seq - 1) | 0);
     return true;
   };
 
-  Comet.prototype.lose = function (r, from, to) {
-    this.settle(r, "lost");
+  Comet.prototype.reportLost = function (r, from, to) {
+    this.setState(r, "lost");
     if (this.readers[r.name] === r) this.call("onlost", r.name, from, to);
-    this.settle(r, "open");
+    this.setState(r, "open");
   };
 
   // refuse handles a refusal of the channel. If the token comes from a function, another token is tried first.
@@ -1710,23 +1711,23 @@
     var another = typeof this.options.token === "function";
     r.ready = false;
     r.refused = m.content || m.type;
-    if (!another || r.tries > 0) this.settle(r, "denied", r.refused);
-    if (another) this.renew(r);
+    if (!another || r.tries > 0) this.setState(r, "denied", r.refused);
+    if (another) this.renewToken(r);
     return false;
   };
 
-  // settle sets the state of a channel.
-  Comet.prototype.settle = function (r, state, reason) {
+  // setState sets the state of a channel.
+  Comet.prototype.setState = function (r, state, reason) {
     if (r.state === state || this.readers[r.name] !== r) return false;
     r.state = state;
-    if (state === "denied" || state === "closed") this.release(r);
+    if (state === "denied" || state === "closed") this.sendWaiting(r);
     this.call("onchannel", r.name, state, reason || "");
     this.tell(reason);
     return false;
   };
 
-  Comet.prototype.lineState = function (state, reason, transport) {
-    this.line = state;
+  Comet.prototype.setLineState = function (state, reason, transport) {
+    this.lineState = state;
     this.lineReason = reason;
     this.transport = transport;
     this.tell();
@@ -1738,17 +1739,17 @@
     for (name in this.readers) {
       var s = this.readers[name].state;
       if (s === "denied" && state === "closed") state = "denied";
-      if (s !== "denied" && s !== "closed") state = this.line === "" || this.line === "idle" ? "connecting" : this.line;
+      if (s !== "denied" && s !== "closed") state = this.lineState === "" || this.lineState === "idle" ? "connecting" : this.lineState;
     }
-    if (state === this.line) reason = this.lineReason;
-    if (this.closed || state === this.told) return;
-    this.state = this.told = state;
+    if (state === this.lineState) reason = this.lineReason;
+    if (this.closed || state === this.toldState) return;
+    this.state = this.toldState = state;
     this.reason = reason || "";
-    if (state === "connecting" && !this.line) this.told = ""; // do not report it before the Line has a state
+    if (state === "connecting" && !this.lineState) this.toldState = ""; // do not report it before the Line has a state
     else this.call("onstate", state, this.reason);
   };
 
-  // Cursors are stored by server and channel: the number of the next message, the mark of the message before it, and
+  // Cursors are stored by server and channel: the number of the next message, the hash of the message before it, and
   // the epoch.
 
   Comet.prototype.storage = function () {
@@ -1760,24 +1761,24 @@
     }
   };
 
-  Comet.prototype.recall = function (r) {
+  Comet.prototype.loadCursor = function (r) {
     try {
       var was = JSON.parse(this.storage().getItem("comet " + this.options.url + " " + r.name));
       if (typeof was[0] !== "number") return;
       r.next = was[0];
-      r.mark = was[1];
+      r.hash = was[1];
       r.epoch = was[2] || "";
     } catch (e) {
       // nothing is stored
     }
   };
 
-  Comet.prototype.remember = function (r) {
+  Comet.prototype.saveCursor = function (r) {
     var storage = this.storage(), key = "comet " + this.options.url + " " + r.name;
     if (!storage) return;
     try {
       if (r.next === null) storage.removeItem(key);
-      else storage.setItem(key, JSON.stringify([r.next, r.mark, r.epoch]));
+      else storage.setItem(key, JSON.stringify([r.next, r.hash, r.epoch]));
     } catch (e) {
       // the storage is full
     }
