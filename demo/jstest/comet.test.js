@@ -457,8 +457,8 @@ test("names that the server would refuse are refused here", async (t) => {
   const comet = new (b.tab(["comet.js"]).Comet)({});
   for (const name of ["", "a\nb", "ü".repeat(128)]) assert.throws(() => comet.subscribe(name), /Comet: a channel's name has/);
   for (const name of [undefined, null, {}, ["a"], true]) {
-    assert.throws(() => comet.subscribe(name), /Comet: a channel's name is a \w+: want a string/);
-    assert.throws(() => comet.publish(name, "x"), /Comet: a channel's name is a \w+: want a string/);
+    assert.throws(() => comet.subscribe(name), /Comet: a channel's name is of type \w+: want a string/);
+    assert.throws(() => comet.publish(name, "x"), /Comet: a channel's name is of type \w+: want a string/);
   }
   assert.throws(() => new (b.tab(["comet.js"]).Comet)({ transport: "pigeon" }), /want auto, ws, sse, poll or jsonp/);
   comet.close();
@@ -485,7 +485,7 @@ test("an option that is wrong is thrown before anything is begun; one that does 
     assert.throws(() => new tab.Comet({ share: false, ...options }), message);
   }
   const comet = new tab.Comet({ onMessage() {}, channel: "a", onerror: (e) => errors.push(e.message) });
-  assert.deepEqual(errors, ["Comet: there is no option onMessage", "Comet: there is no option channel"]);
+  assert.deepEqual(errors, ["Comet: unknown option onMessage", "Comet: unknown option channel"]);
   assert.throws(() => comet.subscribe("a", "x"), /the number to begin with is x/);
   comet.subscribe("a", "1");
   comet.close();

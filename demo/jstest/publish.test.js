@@ -65,7 +65,7 @@ test("a refusal is the server's, and names the reason; the connection goes on", 
   }
   assert.equal(await w.comet.publish("a", "x"), 1);
   assert.throws(() => w.comet.publish("", "x"), /a channel's name has 0 bytes/);
-  assert.throws(() => w.comet.publish("a", { x: 1 }), /what is published is a object: want a string/);
+  assert.throws(() => w.comet.publish("a", { x: 1 }), /content is of type object: want a string/);
   const closed = open({ channels: { a: 1 }, token });
   closed.comet.close();
   await refused(closed.comet.publish("a", "x"), "offline", /closed/);
@@ -114,7 +114,7 @@ test("what is larger than the server takes is refused, whatever it takes of the 
   const { net, open } = await visit(t);
   const w = open({ channels: { a: 1 } });
   for (let i = 1; i <= 4; i++) {
-    await refused(w.comet.publish("a", "x".repeat(70000)), "413", /larger than the server takes/);
+    await refused(w.comet.publish("a", "x".repeat(70000)), "413", /larger than the server accepts/);
     assert.equal(await w.comet.publish("a", String(i)), i);
   }
   await w.has(4);
@@ -335,11 +335,11 @@ test("a publishURL that takes no request, a token that does not come, a page tha
   const waits = open({ ...options, clock, token: () => new Promise(() => {}) });
   const sent = waits.comet.publish("a", "x");
   clock.advance(90000);
-  await refused(sent, "offline", /the token of the channel has not come/);
+  await refused(sent, "offline", /no token of the channel was received/);
   const away = open({ channels: { b: 1 } });
   await away.is("open");
   away.tab.dispatch("pagehide");
-  await refused(away.comet.publish("b", "x"), "offline", /put away/);
+  await refused(away.comet.publish("b", "x"), "offline", /has been left/);
 });
 
 test("a page that may have no locks publishes on a connection of its own", async (t) => {

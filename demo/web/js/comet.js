@@ -254,7 +254,7 @@
     if (code === 1009) { // a message is too large; the server does not say which one, so take the largest
       for (var id in waiting) if (largest === null || waiting[id].size > waiting[largest].size) largest = id;
     }
-    if (largest !== null) waiting[largest].done({ type: "413", content: "it is larger than the server takes" });
+    if (largest !== null) waiting[largest].done({ type: "413", content: "the message is larger than the server accepts" });
     if (largest !== null) delete waiting[largest];
     this.close();
     on.end(code, this.heard);
@@ -403,7 +403,7 @@
     this.clock.clearTimeout(this.busyTimer);
     this.on = { received: function () {}, heard: function () {}, state: function () {} };
     this.wanted = Object.create(null);
-    this.failPending("offline", "the page has closed it");
+    this.failPending("offline", "the page has closed the connection");
   };
 
   // hurry reconnects at once, or checks the connection: the network has returned and may be another one, or the user
@@ -438,7 +438,7 @@
   // offline reports that the browser has no network. The browser may be wrong, so the connection is kept, and the next
   // message sets the state to open again.
   Line.prototype.offline = function () {
-    if (this.end) this.tell("offline", "the browser says that there is no network");
+    if (this.end) this.tell("offline", "the browser reports that there is no network");
   };
 
   Line.prototype.tell = function (state, reason) {
@@ -487,7 +487,7 @@
     this.stop();
     if (this.idle()) return this.disconnect();
     if (!(this.verified ? this.kind === "ws" : this.best() === "ws") && this.url("poll", true).length > longestURL) {
-      this.tell("offline", "too many channels for one connection: their names and tokens may take " + longestURL + " bytes");
+      this.tell("offline", "too many channels for one connection: their names and tokens may have at most " + longestURL + " bytes");
       return;
     }
     if (this.state !== "open") this.tell("connecting");
@@ -511,7 +511,7 @@
   // connectBy starts a connection with a transport, if one is needed.
   Line.prototype.connectBy = function (kind) {
     this.kind = kind;
-    if (kind !== "ws") this.failPending("unable", "the transport is " + kind + ", by which nothing can be published");
+    if (kind !== "ws") this.failPending("unable", "the transport is " + kind + ", which cannot publish");
     if (this.idle()) this.disconnect();
     else this[kind]();
   };
@@ -608,7 +608,7 @@
   // socketEnded is called when the WebSocket has ended or could not be opened. If anything was received on it,
   // WebSockets are not blocked, unless several in succession end too soon or before they are ready.
   Line.prototype.socketEnded = function (code, heard, wait) {
-    if (!heard) return this.fallBack("the WebSocket cannot be had");
+    if (!heard) return this.fallBack("the WebSocket could not be opened");
     if (this.socket && this.clock.now() - this.readyAt >= 10000 || wait > 0) this.shortSockets = 0;
     else if (code === 0 || code === 1005 || code === 1006) this.shortSockets++; // other codes are the server's reason
     if (code === 1013) {
@@ -770,7 +770,7 @@
     this.pending.push(p);
     var kind = this.verified ? this.kind : this.best();
     if (this.closed || this.state === "offline" || this.state === "busy") this.failPending("offline", this.reason);
-    else if (kind !== "ws") this.failPending("unable", "the transport is " + kind + ", by which nothing can be published");
+    else if (kind !== "ws") this.failPending("unable", "the transport is " + kind + ", which cannot publish");
     else if (!this.end && !this.timer) this.change();
     this.keptToPublish = this.pending.length > 0;
   };
@@ -835,7 +835,7 @@
     source.onerror = function () {
       // Otherwise the browser would reconnect by itself to this URL, whose numbers are old by then.
       if (!opened && self.pingAnswered) self.sseFailures++;
-      self.reconnect(opened ? "the connection ended" : "the event stream cannot be had", !opened);
+      self.reconnect(opened ? "the connection ended" : "the event stream could not be opened", !opened);
     };
   };
 
@@ -856,7 +856,7 @@
       if (self.end !== end) return; // hear has ended this connection
       self.end = null;
       if (news || first) self.ask(transport, false);
-      else self.reconnect("the answers say nothing new");
+      else self.reconnect("the answers have nothing new");
     });
   };
 
@@ -1122,7 +1122,7 @@
     this.bus.close();
     if (this.release) this.release();
     if (this.leave) this.leave();
-    for (var n in this.unpublished) this.published(n, { type: this.unpublished[n].request.until ? "unknown" : "offline", content: "the page has closed it" });
+    for (var n in this.unpublished) this.published(n, { type: this.unpublished[n].request.until ? "unknown" : "offline", content: "the page has closed the connection" });
   };
 
   // tell sends a message to one tab, or to all tabs with this one. This tab handles it at once.
@@ -1154,7 +1154,7 @@
 
   // publish asks the leader to publish. If that leader ends before it is done, the next leader is asked.
   Tabs.prototype.publish = function (what, done) {
-    if (this.closed) return done({ type: "offline", content: "the page is put away" });
+    if (this.closed) return done({ type: "offline", content: "the page has been left" });
     var request = { kind: "publish", n: ++this.last, name: what.name, content: what.content, key: what.key, until: 0 };
     this.unpublished[request.n] = { request: request, done: done };
     this.request(request);
@@ -1297,7 +1297,7 @@
 
   function Comet(options) {
     var given = options || {}, self = this, name;
-    if (!(this instanceof Comet)) throw new TypeError("Comet: use new");
+    if (!(this instanceof Comet)) throw new TypeError("Comet: call it with new");
     this.options = { url: "/", channels: [], transport: "auto", share: true, resume: true, firstDelay: 500, longestDelay: 30000 };
     for (name in given) if (given[name] !== undefined) this.options[name] = given[name];
     options = this.options;
@@ -1315,12 +1315,12 @@
     this.listen("online", function () { self.hub.hurry(true); });
     this.listen("offline", function () { self.hub.offline(); });
     this.listen("visibilitychange", function () { if (!root.document.hidden) self.hub.hurry(false); }, root.document);
-    // A page that is put away but may be shown again must not hold a connection in the meantime.
+    // A page that has been left but may be shown again must not hold a connection in the meantime.
     this.listen("pagehide", function () { self.hub.close(); });
     this.listen("pageshow", function (event) {
       if (event.persisted) self.start();
     });
-    for (name in given) if (!knownOptions.test(name)) this.report(new TypeError("Comet: there is no option " + name));
+    for (name in given) if (!knownOptions.test(name)) this.report(new TypeError("Comet: unknown option " + name));
     if (Array.isArray(options.channels)) options.channels.forEach(function (c) { self.subscribe(c, 0); });
     else for (name in options.channels) this.subscribe(name, options.channels[name]);
   }
@@ -1421,7 +1421,7 @@
   // checkName throws an error if a name is wrong: the server would refuse it together with all other channels of the
   // request.
   function checkName(name) {
-    if (typeof name !== "string" && typeof name !== "number") throw new TypeError("Comet: a channel's name is a " + typeof name + ": want a string");
+    if (typeof name !== "string" && typeof name !== "number") throw new TypeError("Comet: a channel's name is of type " + typeof name + ": want a string");
     var bytes;
     try {
       bytes = encodeURIComponent(name).replace(/%../g, "x").length;
@@ -1476,7 +1476,7 @@
   Comet.prototype.publish = function (name, content) {
     var self = this;
     checkName(name);
-    if (typeof content !== "string") throw new TypeError("Comet: what is published is a " + typeof content + ": want a string");
+    if (typeof content !== "string") throw new TypeError("Comet: content is of type " + typeof content + ": want a string");
     return new root.Promise(function (resolve, reject) {
       function end(problem, seq) {
         if (!problem) return resolve(seq);
@@ -1491,7 +1491,7 @@
       }
       function send() {
         self.clock.clearTimeout(timer);
-        if (self.closed) done({ type: "offline", content: "the page has closed it" });
+        if (self.closed) done({ type: "offline", content: "the page has closed the connection" });
         else self.hub.publish({ name: String(name), content: content, key: self.keyPrefix + "-" + ++self.keyCount }, done);
       }
       var r = self.readers[name], timer = null;
@@ -1499,7 +1499,7 @@
       r.waiting.push(send); // the token may be the one that permits publishing
       timer = self.clock.setTimeout(function () {
         r.waiting.splice(r.waiting.indexOf(send), 1);
-        done({ type: "offline", content: "the token of the channel has not come" });
+        done({ type: "offline", content: "no token of the channel was received" });
       }, keyTime);
     });
   };
@@ -1627,7 +1627,7 @@
         r.next = r.hash = null;
         r.epoch = "";
         r.ready = false;
-        this.setState(r, "closed", "the server has closed it");
+        this.setState(r, "closed", "the server has closed the channel");
         return true;
     }
     r.tries = 0;
