@@ -14,7 +14,7 @@ func TestChat(t *testing.T) {
 		"two windows":              chatTwoWindows,
 		"the server goes":          chatOutage,
 		"another server":           chatRestart,
-		"somebody goes":            chatAway,
+		"a visitor leaves":         chatAway,
 		"long poll":                chatLongPoll,
 		"more than the room keeps": chatLost,
 		"rooms and names":          chatRooms,
@@ -83,7 +83,7 @@ func chatOutage(t *testing.T, b browser) {
 	}
 	for _, w := range []*window{ada, bob} {
 		w.is("open")
-		w.notes("back at")
+		w.notes("connected again at")
 		for _, text := range []string{"one", "two", "three", "uno", "due", "tre", "written meanwhile"} {
 			w.sees(text)
 		}
@@ -186,7 +186,7 @@ func chatLost(t *testing.T, b browser) {
 	}
 	bob.sees("5")
 	ada.goTo("http://" + p.front + "/")
-	ada.notes("3 messages were not kept.")
+	ada.notes("3 messages are missing: the server no longer has them.")
 	for _, text := range []string{"0", "4", "5"} {
 		ada.sees(text)
 	}

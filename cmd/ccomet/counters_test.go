@@ -25,10 +25,10 @@ func TestCounters(t *testing.T) {
 	w.counts("Connections", "n > 1100")
 	w.counts("Subscribers", "n === 1100")
 	w.counts("Channels", "n === 1")
-	w.counts("Bytes a connection", "n >= 0")
+	w.counts("Bytes per connection", "n >= 0")
 	w.holds(`/^With 1,1\d\d connections, one takes [\d,]+ bytes/.test(document.querySelector("#verdict").textContent)`)
 	p.push("a", "to all")
-	w.counts("Delivered in all", "n === 1100")
+	w.counts("Delivered in total", "n === 1100")
 	w.holds(`document.querySelectorAll(".spark path[d*=L]").length > 3`)
 	for _, c := range conns {
 		c.Close()

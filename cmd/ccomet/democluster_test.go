@@ -21,7 +21,7 @@ func TestDemoCluster(t *testing.T) {
 	newRedis(t).kill() // else the test is skipped
 	page := demoCluster(t)
 	w := b.open(t, page, "")
-	w.holds(`/^You are at node-[123]\.$/.test(document.getElementById("here").textContent)`)
+	w.holds(`/^You are connected to node-[123]\.$/.test(document.getElementById("here").textContent)`)
 	// Messages of each publishing process arrive.
 	for n := range 3 {
 		w.holds(fmt.Sprintf(`document.getElementById("messages").textContent.includes("published at node-%d")`, n+1))

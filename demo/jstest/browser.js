@@ -1,6 +1,6 @@
-// What a browser has and Node has not, over Node's own http: enough of it for
-// the clients, and no more. Each tab() is a script context of its own; those of
-// one browser() share locks, storage and what they broadcast.
+// Implements the parts of a browser that the clients use and Node does not have,
+// over Node's own http. Each tab() is a separate script context. The tabs of one
+// browser() share locks, storage and broadcast channels.
 "use strict";
 
 const fs = require("node:fs");
@@ -11,7 +11,7 @@ const { WebSocket } = require("./websocket.js");
 
 const folder = path.join(__dirname, "..", "web", "js");
 
-// Every socket is one of a tab's, so that a test can count and cut them.
+// Each request has its own connection, so that a test can count and cut them.
 const agent = new http.Agent({ keepAlive: false });
 
 class EventSource {
@@ -51,14 +51,14 @@ class EventSource {
     this.request.destroy();
   }
 
-  // kill is what the end of a tab does.
+  // kill is called when the tab ends.
   kill() {
     this.close();
   }
 }
 
-// XMLHttpRequest, with a browser's rule for other origins: without CORS the
-// answer is not shown.
+// makeXMLHttpRequest returns the class XMLHttpRequest of a tab. As in a browser, the
+// answer of another origin is hidden unless CORS permits it.
 function makeXMLHttpRequest(origin, tab) {
   return class {
     constructor() {
@@ -111,7 +111,8 @@ function makeXMLHttpRequest(origin, tab) {
   };
 }
 
-// A document whose script elements are fetched and run in the tab.
+// makeDocument returns a document. Script elements that are added to it are fetched
+// and run in the tab.
 function makeDocument(context) {
   const run = (element) => {
     const request = http.get(element.src, { agent }, (response) => {
@@ -150,15 +151,15 @@ function makeEvents() {
   };
 }
 
-// Locks are Web Locks that are exclusive: one holder, who may be robbed, and a
-// queue.
+// Locks implements exclusive Web Locks. A lock has one holder, from which it can be
+// stolen, and a queue.
 class Locks {
   constructor() {
     this.names = new Map();
   }
 
-  // of returns what one tab sees of them; end() is what the browser does when
-  // the tab ends.
+  // of returns the locks as one tab sees them. end() releases all locks and requests
+  // of the tab, as a browser does when a tab ends.
   of() {
     const mine = new Set();
     return {
@@ -220,13 +221,14 @@ class Storage {
   }
 }
 
-// browser is a browser, whose tabs are at origin. without names what it has not.
+// browser returns a browser whose tabs are at origin. without is a list of features
+// that it does not have.
 function browser(origin, { without = [] } = {}) {
   const locks = new Locks(), localStorage = new Storage(), prefix = String(Math.random());
   const tabs = [];
 
-  // tab opens a tab with these scripts. sessionStorage is that of before, if it has been open; delay makes the
-  // delays of its timers shorter.
+  // tab opens a tab and runs these scripts in it. A tab that is opened again gets its previous sessionStorage. delay
+  // is a function that shortens the delays of timers.
   function tab(scripts, { sessionStorage = new Storage(), globals = {}, delay: shorter = (ms) => ms } = {}) {
     const channels = [], timers = new Set(), own = locks.of(), opened = [];
     const start = (f, delay) => {
@@ -248,7 +250,7 @@ function browser(origin, { without = [] } = {}) {
         channels.push(this);
       }
       postMessage(message) {
-        if (!context.gone) super.postMessage(message); // the dead do not speak
+        if (!context.gone) super.postMessage(message); // a tab that has ended sends nothing
       }
     }
     class Source extends EventSource {
@@ -271,7 +273,7 @@ function browser(origin, { without = [] } = {}) {
     context.self = context.window = context;
     context.document = makeDocument(context);
     for (const name of without) delete (name === "locks" ? context.navigator : context)[name];
-    // end is the tab's death, by surprise: nothing in it runs any more.
+    // end ends the tab without warning: nothing in it runs any more.
     context.end = () => {
       context.gone = true;
       timers.forEach(stop);

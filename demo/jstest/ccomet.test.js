@@ -1,4 +1,4 @@
-// ccomet.js over the real server, used as pages use it.
+// Tests ccomet.js with the real server, used as pages use it.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -13,11 +13,11 @@ async function visit(t) {
   return { server, net, b };
 }
 
-// open makes a CComet as a page does, and keeps what it calls back. Its delays are a hundredth of a page's.
+// open creates a CComet as a page does, and records its callbacks. Its delays are a hundredth of those in a page.
 function open(b, net, sname) {
   const tab = b.tab(["ccomet.js"], {
     globals: { console: { log() {} } },
-    delay: (ms) => (ms === 30000 ? ms : ms / 100), // but a request may take its time
+    delay: (ms) => (ms === 30000 ? ms : ms / 100), // the time limit of a request is not shortened
   });
   const seen = { tab, items: [], waiting: [] };
   const who = "channel=lobby&sname=" + sname;
@@ -65,7 +65,7 @@ test("it goes on after cuts, and after a server that begins anew", async (t) => 
   await Promise.all([ada.has(3), bob.has(3)]);
   net.cut();
   ada.comet.pub("4");
-  await Promise.all([ada.has(4), bob.has(4)]); // the server that begins anew has it no more
+  await Promise.all([ada.has(4), bob.has(4)]); // the next server does not have it
   const again = await serve(t, "--ccomet", "127.0.0.1:0");
   net.server = { front: again.serving.ccomet[0] };
   net.cut();

@@ -1,4 +1,4 @@
-// comet.js over the real server, one tab at a time.
+// Tests comet.js with the real server, one tab at a time.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -11,7 +11,7 @@ const { browser } = require("./browser.js");
 const { serve, gate } = require("./server.js");
 const { watch, Clock } = require("./watch.js");
 
-// visit opens a server, a gate before it, and a browser there.
+// visit starts a server, a gate in front of it, and a browser at the gate's address.
 async function visit(t, args = [], without = ["locks"]) {
   const server = await serve(t, ...args), net = await gate(t, server), b = browser(net.origin, { without });
   t.after(b.end);
@@ -101,7 +101,7 @@ for (const transport of ["ws", "sse", "poll", "jsonp"]) {
     await server.push("c", "2");
     await w.has(2);
     assert.equal(w.comet.state, "open");
-    await server.subscribers(1, "a"); // between two polls nobody would be told
+    await server.subscribers(1, "a"); // between two polls, no subscriber would learn that the channel was closed
     await server.admits("/close?cname=a");
     await w.until((w) => w.channels.includes("a closed"));
     await server.push("c", "3");
@@ -110,7 +110,7 @@ for (const transport of ["ws", "sse", "poll", "jsonp"]) {
     await server.subscribers(1, "c");
     await server.admits("/close?cname=c");
     await w.is("denied");
-    assert.deepEqual([...w.texts].sort(), ["1", "2", "3"]); // channels have no order among them
+    assert.deepEqual([...w.texts].sort(), ["1", "2", "3"]); // the order of different channels' messages is not defined
     await server.subscribers(0);
     assert.ok(!w.states.includes("offline"));
   });
@@ -123,7 +123,7 @@ test("a token function is asked again when its token is refused, and no more whe
   const asked = { a: 0, b: 0, c: 0, d: 0 };
   const token = (name, give) => {
     asked[name]++;
-    if (name === "a") return asked.a === 1 ? "expired" : good.a; // a text
+    if (name === "a") return asked.a === 1 ? "expired" : good.a; // a string, not a promise
     if (name === "b") return Promise.resolve(asked.b < 3 ? "expired" + asked.b : good.b);
     if (name === "c" && asked.c === 1) throw new Error("the token server is down");
     if (name === "c") return void give(good.c);
@@ -168,7 +168,7 @@ test("what the server no longer has is told; a server that counts anew is notice
   assert.ok(w.channels.includes("a lost"));
   assert.deepEqual(w.texts, ["1", "2", "7", "8", "9"]);
 
-  // Another server has counted less far, as far, and farther; and one less.
+  // Each new server has fewer messages than the one before, or more, or one less.
   for (const words of [["eins"], numbers(1, 9).map((n) => "zwei" + n), numbers(1, 12).map((n) => "drei" + n), numbers(1, 11).map((n) => "vier" + n)]) {
     const was = w.comet.next("a"), had = w.texts.length;
     net.close();
@@ -189,7 +189,7 @@ for (const transport of ["ws", "sse", "poll", "jsonp"]) {
     await server.push("a", ...numbers(1, 3));
     await server.push("b", "other");
     await w.has(4);
-    // As far as before, farther, less far; and nothing yet, so that all of it comes later.
+    // The new channel has as many messages as the old one, more, fewer, or none yet.
     for (const count of [3, 5, 2, 0]) {
       const was = w.comet.next("a"), had = w.texts.length, losses = w.lost.length;
       net.close();
@@ -238,7 +238,7 @@ test("a server that keeps its state is the same after a restart; a reload knows 
 });
 
 test("a server that tells no epochs is asked for the last message once more", async (t) => {
-  const { server, net, b } = await visit(t, [], ["locks", "WebSocket"]); // such a server has none
+  const { server, net, b } = await visit(t, [], ["locks", "WebSocket"]); // such a server has no WebSockets
   net.rewrite = (request) => request.replace(/&epoch=\w*/g, "");
   const w = watch(b.tab(["comet.js"]), { channels: { a: 1 } });
   await server.push("a", "1", "2");
@@ -315,7 +315,7 @@ async function silence(t, transport) {
   await server.subscribers(1);
   await server.push("a", "1");
   await w.has(1);
-  net.stall(); // nothing comes, and nothing breaks
+  net.stall(); // nothing arrives, and the connection stays open
   clock.advance(9099);
   assert.equal(w.comet.state, "open");
   clock.advance(1); // 1.3 times 7 seconds
@@ -345,7 +345,7 @@ test("it tries less and less often, up to a bound, and at once when there is rea
   let told = w.states.length;
   await w.until((w) => w.states.indexOf("offline", told) >= 0);
   net.open();
-  tab.dispatch("online"); // no time passes
+  tab.dispatch("online"); // the clock does not advance
   await server.push("a", "1");
   await w.has(1);
   tab.dispatch("offline");
@@ -530,7 +530,7 @@ test("a proxy's refusals: it waits as long as it is told, and takes no for an an
   await w.until((w) => w.states.length === 4);
   assert.equal(w.comet.state, "busy");
   assert.equal(clock.next(), 7500, "three quarters of twice five seconds");
-  refusal = [502, {}]; // there is no server, which says nothing about transports
+  refusal = [502, {}]; // the proxy does not reach the server; this is not the transport's fault
   clock.advance(7500);
   await w.is("offline");
   assert.equal(w.reason, "status 502");
@@ -546,7 +546,7 @@ test("a proxy's refusals: it waits as long as it is told, and takes no for an an
 });
 
 test("numbers wrap", async (t) => {
-  // No channel has lived so long: a server that has, and says what a real one would.
+  // A real channel cannot get so many messages in a test. So old is a server that answers as a real one would.
   const asked = [];
   const most = 2147483647;
   const old = http.createServer((request, response) => {
@@ -555,7 +555,7 @@ test("numbers wrap", async (t) => {
     if (url.pathname === "/ping") return response.end('{"type":"ping","sub_timeout":30}');
     let seq = Number(url.searchParams.get("seq"));
     asked.push(seq);
-    if (asked.length > 4) return; // nothing more to say
+    if (asked.length > 4) return; // there are no more messages
     const list = [];
     for (let i = 0; i < 3; i++, seq = (seq + 1) | 0) list.push({ type: "data", cname: "a", seq, content: String(seq) });
     response.end(JSON.stringify(list));

@@ -1,4 +1,4 @@
-// icomet.js over the real server, used as pages use it.
+// Tests icomet.js with the real server, used as pages use it.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -6,8 +6,8 @@ const { test } = require("node:test");
 const { browser } = require("./browser.js");
 const { serve, gate } = require("./server.js");
 
-// open makes an iComet as a page does, and keeps what it calls back. Its delays are a thousandth of a page's: what
-// is tested is that it comes back.
+// open creates an iComet as a page does, and records its callbacks. Its delays are a thousandth of those in a page,
+// because the tests check that it reconnects, not when.
 function open(b, net, config) {
   const alerts = [], console = { log() {} };
   const tab = b.tab(["icomet.js"], { globals: { alert: (text) => alerts.push(text), console }, delay: (ms) => ms / 1000 });
@@ -71,7 +71,7 @@ for (const [name, without] of [["EventSource", []], ["JSONP", ["EventSource"]]])
     await server.push("abc", "1");
     await seen.has(1);
     assert.equal(seen.comet.sub_timeout, 30 * 1.3 * 1000);
-    // The channel is closed, and its token good for nothing until it is signed for again.
+    // The channel is closed, and its token is invalid until a new one is requested.
     await server.admits("/close?cname=abc");
     await server.subscribers(1, "abc");
     await server.push("abc", "2");

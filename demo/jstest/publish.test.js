@@ -1,4 +1,4 @@
-// publish of comet.js: over the WebSocket that there is, by any tab; and where there is none.
+// Tests publish of comet.js: over the existing WebSocket, from any tab, and without a WebSocket.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -46,7 +46,7 @@ test("a page that only publishes has a connection for it", async (t) => {
   assert.equal(JSON.parse(await server.admits("/stats")).connections, 2, "this one, and that");
 });
 
-// refused expects that a promise is rejected, with an error of that type.
+// refused checks that a promise is rejected with an error of this type.
 async function refused(promise, type, message) {
   const error = await promise.then((seq) => assert.fail("published as " + seq), (e) => e);
   assert.equal(error.type, type);
@@ -95,7 +95,8 @@ test("a token lets publish, and is waited for; without it the channel is only re
   assert.equal(net.asked("/ws"), 2);
 });
 
-// backend takes what pages publish, as a site's own server would, and answers with a status and a body.
+// backend starts a site's own server, which receives what pages publish. answer returns the status and the body of
+// its response.
 async function backend(t, answer) {
   const requests = [];
   const site = http.createServer(async (request, response) => {
@@ -202,7 +203,7 @@ test("a connection that breaks before the answer: what was published is not publ
   await server.published(3, "a");
   net.cut();
   await w.until((w) => w.states.at(-1) === "connecting");
-  const later = w.comet.publish("a", "4"); // while it connects again
+  const later = w.comet.publish("a", "4"); // while it reconnects
   clock.advance(20);
   assert.deepEqual(await Promise.all([...arrived, later]), [1, 2, 3, 4]);
   net.stall();
@@ -264,7 +265,7 @@ for (const how of ["ends by surprise", "closes", "moves no more"]) {
     }
     const leader = tabs.find(leads), others = tabs.filter((w) => w !== leader);
     const { bus } = leader.comet.hub;
-    bus.onmessage = null; // it takes nothing more
+    bus.onmessage = null; // it receives nothing more from the other tabs
     if (how === "moves no more") bus.postMessage = () => {};
     const publishing = others.map((w, i) => w.comet.publish("a", "of " + i));
     if (how === "closes") leader.comet.close();

@@ -1,5 +1,5 @@
-// The real server, as a process of its own, and a gate before it that can be
-// shut and opened: to the clients the network.
+// Runs the real server as a separate process, and a gate in front of it. For the
+// clients the gate is the network, which the tests can interrupt.
 "use strict";
 
 const { spawn } = require("node:child_process");
@@ -26,7 +26,7 @@ function ask(address, target, form) {
   });
 }
 
-// serve starts a server on free ports, until the test ends.
+// serve starts a server on free ports. It runs until the test ends.
 async function serve(t, ...args) {
   const child = spawn(program, ["serve", "--front", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--log-format", "json", ...args],
     { stdio: ["ignore", "ignore", "pipe"] });
@@ -61,14 +61,14 @@ async function serve(t, ...args) {
     async broadcast(content) {
       await ask(server.admin, "/broadcast", { content });
     },
-    // published waits until a channel has given so many numbers.
+    // published waits until a channel has given this many numbers.
     async published(count, cname) {
       for (;;) {
         const text = await server.admits("/explain?cname=" + cname);
         if (text.startsWith("{") && JSON.parse(text).next === count + 1) return;
       }
     },
-    // subscribers waits until there are so many, of a channel or of all.
+    // subscribers waits until there are this many subscribers of a channel, or of all channels.
     async subscribers(count, cname) {
       for (;;) {
         const info = JSON.parse(await server.admits("/info" + (cname ? "?cname=" + cname : "")));
@@ -80,9 +80,10 @@ async function serve(t, ...args) {
   return server;
 }
 
-// gate forwards connections to a server, which may change, and so may what it is asked: rewrite.
+// gate forwards connections to a server. A test can replace the server (server), change the requests (rewrite), hold
+// back the bodies of responses (keepBack), and discard responses (swallow).
 async function gate(t, server) {
-  const open = new Map(); // a client's connection, and the server's end of it
+  const open = new Map(); // the connection of each client, and its connection to the server
   const it = { server, shut: false, connections: 0, requests: [] };
   const listener = net.createServer((client) => {
     it.connections++;
@@ -102,7 +103,7 @@ async function gate(t, server) {
     if (it.rewrite) client.on("data", (data) => upstream.write(it.rewrite(data.toString("latin1")), "latin1"));
     else client.pipe(upstream);
     upstream.pipe(client);
-    // Of an answer that is kept back the head comes through, so that it looks alive, and nothing else.
+    // The head of a response that is kept back is forwarded, so that the response seems to start. Its body is not.
     const keepBack = () => {
       upstream.unpipe(client);
       upstream.once("data", (data) => client.write(data.subarray(0, data.indexOf("\r\n\r\n") + 4)));
@@ -116,20 +117,20 @@ async function gate(t, server) {
   });
   await new Promise((resolve) => listener.listen(0, "127.0.0.1", resolve));
   it.origin = "http://127.0.0.1:" + listener.address().port + "/";
-  // close is a network that is gone, cut one that hiccups.
+  // cut breaks all connections. close also refuses new ones, until open is called.
   it.cut = () => [...open.keys()].forEach((client) => client.destroy());
   it.close = () => {
     it.shut = true;
     it.cut();
   };
   it.open = () => (it.shut = false);
-  // asked is how many requests there were for a path.
+  // asked returns how many connections had this path in their first request.
   it.asked = (path) => it.requests.filter((target) => target.split("?", 1)[0] === path).length;
-  // stall keeps those connections open that there are, and lets nothing through, either way; go lets it go on.
+  // stall keeps the existing connections open, and forwards nothing in either direction. go continues.
   const ways = (f) => open.forEach((upstream, client) => [[client, upstream], [upstream, client]].forEach((way) => f(...way)));
   it.stall = () => ways((from, to) => from.unpipe(to).pause());
   it.go = () => ways((from, to) => from.pipe(to));
-  // mute lets nothing more through to the clients.
+  // mute forwards nothing more to the clients on the existing connections.
   it.mute = () => open.forEach((upstream, client) => upstream.unpipe(client).resume());
   t.after(() => {
     it.cut();

@@ -1,4 +1,4 @@
-// What holds of the clients' text: old engines can read it, and its types are right.
+// Tests the source of the clients: old engines can parse it, and its types are right.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -10,7 +10,7 @@ const { browser, folder } = require("./browser.js");
 
 const clients = fs.readdirSync(folder).filter((name) => name.endsWith(".js"));
 
-// Node has acorn inside, which reads any edition of the language.
+// readAs parses a text as an edition of ECMAScript, with the parser acorn, which Node contains.
 function readAs(edition, text) {
   const program = `
     const acorn = require("internal/deps/acorn/acorn/dist/acorn");
@@ -35,7 +35,7 @@ for (const name of clients) {
   test(name + " is ECMAScript 5, and needs nothing newer to load", () => {
     const { status, stdout, stderr } = readAs(5, fs.readFileSync(path.join(folder, name), "utf8"));
     assert.equal(status, 0, stdout + stderr);
-    // A browser of 2011, for all that the clients ask it.
+    // It loads in a browser that has only the features of 2011.
     const b = browser("http://old.example/", { without: ["locks", "BroadcastChannel", "URL", "EventSource", "sessionStorage", "localStorage"] });
     const tab = b.tab(["comet.js", "icomet.js", "ccomet.js"], { globals: { Promise: undefined, Map: undefined, Symbol: undefined } });
     assert.deepEqual([typeof tab.Comet, typeof tab.iComet, typeof tab.CComet], ["function", "function", "function"]);

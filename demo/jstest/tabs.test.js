@@ -1,4 +1,4 @@
-// comet.js in several tabs that share a connection.
+// Tests comet.js in several tabs that share a connection.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -138,7 +138,7 @@ test("tabs want different channels of the one connection; what nobody wants any 
   await server.subscribers(1, "b");
   two.comet.subscribe("d", 1);
   await server.subscribers(1, "d");
-  two.tab.end(); // without a word
+  two.tab.end(); // without unsubscribing
   await server.subscribers(0, "d");
   await server.subscribers(1, "a");
   await server.push("b", "b2");
@@ -152,7 +152,7 @@ test("a leader that does not move is replaced when somebody looks at another tab
   const other = open({ channels: { a: 1 } }, { delay: (ms) => (ms < 5000 ? ms : ms / 1000) });
   await server.push("a", "1");
   for (const w of [stuck, other]) await w.has(1);
-  // As a browser leaves a tab that it has stopped: nothing comes in, nothing goes out, and its locks stay.
+  // The tab is as one that its browser has stopped: it receives and sends nothing, and keeps its locks.
   const { bus } = stuck.comet.hub, { onmessage, postMessage } = bus;
   bus.onmessage = null;
   bus.postMessage = () => {};
@@ -162,7 +162,7 @@ test("a leader that does not move is replaced when somebody looks at another tab
   await other.has(2);
   await server.push("a", "3");
   await other.has(3);
-  // It moves again, and follows.
+  // It runs again, and follows the new leader.
   bus.onmessage = onmessage;
   bus.postMessage = postMessage;
   await server.push("a", "4");
@@ -174,8 +174,9 @@ test("a leader that does not move is replaced when somebody looks at another tab
   await server.subscribers(1);
 });
 
-// stopped is a leader and a follower whose clocks stand still, and who have heard the same; how stops the leader.
-// pass lets a second pass, in which nothing that comes by the network reaches the leader, and no timer of it runs.
+// stopped opens a leader and a follower with clocks of their own, waits until both have the same message, and stops
+// the leader with the function how. pass lets a second pass. In it the leader receives nothing from the network, and
+// none of its timers runs.
 async function stopped(t, how) {
   const { server, net, open } = await visit(t);
   const clocks = [new Clock(), new Clock()];
@@ -202,7 +203,7 @@ async function stopped(t, how) {
   return { server, stuck, other, pass, until, seconds: () => seconds };
 }
 
-// A tab that its browser has frozen may still be told something, and answer.
+// A frozen tab may still receive messages of other tabs, and answer them. A blocked tab does not.
 const frozen = () => {};
 const blocked = (w) => {
   w.comet.hub.bus.onmessage = null;

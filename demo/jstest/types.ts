@@ -1,4 +1,4 @@
-// What pages may write, and (each line after @ts-expect-error) what they may not.
+// Uses of Comet that must compile. The line after each @ts-expect-error must not compile.
 import Comet = require("../web/js/comet");
 
 const comet: Comet = new Comet({
@@ -31,11 +31,11 @@ const next: number | null = comet.next("c");
 
 // @ts-expect-error: a transport that does not exist
 new Comet({ transport: "websocket" });
-// @ts-expect-error: what is published is text
+// @ts-expect-error: a message is a string
 comet.publish("c", { text: "hello" });
-// @ts-expect-error: a number for a name
+// @ts-expect-error: a channel's name is a string
 comet.subscribe(7);
-// @ts-expect-error: it may be null
+// @ts-expect-error: the number may be null
 next.toFixed();
-// @ts-expect-error: it is told, not set
+// @ts-expect-error: state is read-only
 comet.state = "open";

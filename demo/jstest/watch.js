@@ -1,4 +1,4 @@
-// watch makes a Comet in a tab and keeps what it calls back.
+// watch creates a Comet in a tab and records its callbacks.
 "use strict";
 
 function watch(tab, options) {
@@ -22,7 +22,7 @@ function watch(tab, options) {
     onlost: (channel, from, to) => note(seen.lost, [channel, from, to]),
     onerror: (error) => note(seen.errors, error),
   });
-  // until waits for a condition of what was called back.
+  // until waits until a condition holds. It is checked after each callback.
   seen.until = (holds) =>
     new Promise((resolve) => {
       const settled = () => holds(seen) && (resolve(), true);
@@ -33,7 +33,7 @@ function watch(tab, options) {
   return seen;
 }
 
-// Clock stands still, and moves when it is told to.
+// Clock is a clock for tests. Its time changes only by advance.
 class Clock {
   constructor() {
     this.time = 0;
@@ -48,7 +48,7 @@ class Clock {
     this.random = () => 0.5;
   }
 
-  // advance runs what is due until then, in order.
+  // advance advances the time, and calls the timers that become due, in order.
   advance(duration) {
     const end = this.time + duration;
     for (;;) {
@@ -61,7 +61,7 @@ class Clock {
     this.time = end;
   }
 
-  // next is how long it is until something is due.
+  // next returns the time until the next timer is due.
   next() {
     return Math.min(...[...this.timers.values()].map((t) => t.at)) - this.time;
   }

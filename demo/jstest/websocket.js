@@ -1,4 +1,5 @@
-// A WebSocket as browsers have it, over Node's own http: text both ways, pings answered, closed by either end.
+// Implements a browser's WebSocket over Node's own http. It sends and receives text, answers pings, and can be closed
+// by either end.
 "use strict";
 
 const crypto = require("node:crypto");
@@ -6,7 +7,7 @@ const http = require("node:http");
 
 const text = 1, closing = 8, ping = 9, pong = 10;
 
-// frame is one of a client's: whole, and masked.
+// frame returns an unfragmented, masked frame of a client.
 function frame(opcode, payload) {
   const mask = crypto.randomBytes(4), size = payload.length;
   const head = Buffer.alloc(size < 126 ? 2 : size < 65536 ? 4 : 10);
@@ -55,7 +56,7 @@ class WebSocket {
     }
   }
 
-  // take takes a frame. The server sends no fragments.
+  // take handles a frame. The server sends no fragments.
   take(opcode, payload) {
     if (opcode === (0x80 | text)) {
       if (this.readyState === 1 && this.onmessage) this.onmessage({ data: payload.toString("utf8") });
@@ -83,7 +84,7 @@ class WebSocket {
     this.fail(1006);
   }
 
-  // kill is what the end of a tab does.
+  // kill is called when the tab ends.
   kill() {
     this.onopen = this.onmessage = this.onclose = null;
     this.readyState = 3;
@@ -91,7 +92,7 @@ class WebSocket {
     if (this.socket) this.socket.destroy();
   }
 
-  // fail ends it, and tells: later, as in a browser, where this was called by what it tells.
+  // fail ends the connection and calls onclose. As in a browser, onclose is not called before the caller has returned.
   fail(code) {
     if (this.readyState === 3) return;
     this.readyState = 3;

@@ -1,4 +1,4 @@
-// comet.js over WebSockets: where they work, and where somebody is in their way.
+// Tests comet.js over WebSockets: where they work, and where something blocks them.
 "use strict";
 
 const assert = require("node:assert/strict");
@@ -16,10 +16,11 @@ async function visit(t, ...args) {
 
 const numbers = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => String(from + i));
 
-// plain is a proxy that does not know WebSockets: the server is asked for a page. (nginx is so, unless it is told.)
+// plain rewrites a request as a proxy does that does not support WebSockets: the server gets an ordinary request.
+// nginx does so unless it is configured otherwise.
 const plain = (request) => request.replace("Upgrade: websocket\r\n", "").replace("Connection: Upgrade", "Connection: close");
 
-// pass lets time pass, in which the server gives signs of life, though nothing is published.
+// pass lets time pass. Nothing is published, but every 20 seconds the client is told that the server is alive.
 function pass(w, clock, time) {
   for (; time > 0; time -= 20000) {
     w.comet.hub.heard();
@@ -68,7 +69,7 @@ test("a channel that is left and joined again at once, while messages are on the
     await w.until((w) => w.texts.at(-1) === String(pushed));
   }
   assert.deepEqual(w.lost, []);
-  // Each time from its place on, in order.
+  // Each subscription starts at its number, and its messages are in order.
   for (let i = 1; i < w.texts.length; i++) {
     const [was, is] = [Number(w.texts[i - 1]), Number(w.texts[i])];
     assert.ok(is === was + 1 || is <= was && (is % 5 === 3 || is === 1), was + ", " + is);
@@ -180,7 +181,7 @@ test("a server that ends says when to come back", async (t) => {
   assert.equal(w.comet.transport, "ws");
 });
 
-// Who may be in the way of a WebSocket.
+// What may block a WebSocket.
 const ways = {
   "a proxy that knows none": (net) => (net.rewrite = plain),
   "a server that has none": (net) => (net.rewrite = (request) => request.replace("GET /ws?", "GET /no?").replace("GET /ws ", "GET /no ")),
@@ -212,7 +213,7 @@ for (const [name, obstruct] of Object.entries(ways)) {
     await server.push("a", "2");
     await w.has(2);
     pass(w, clock, 60000);
-    while (net.asked("/ws") < 3) await new Promise(setImmediate); // the one that was tried, and the one that is used
+    while (net.asked("/ws") < 3) await new Promise(setImmediate); // the attempt, and the connection that is used
     while (w.comet.transport !== "ws") await new Promise(setImmediate);
     await server.push("a", "3");
     await w.has(3);

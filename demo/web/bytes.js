@@ -1,20 +1,22 @@
-// What a transport's page shows beside its client: the bytes. The client runs
-// untouched in the same page; what it asks for is noticed:
+// Shows the bytes that the client of a transport's page receives. The client
+// itself is not changed: this module replaces the functions that it calls.
 //
-//  1. What it fetches is cloned: these are the bytes that it reads.
-//  2. A WebSocket's frames are shown as they are: a text frame that is not
-//     masked, not in pieces and not compressed has two bytes before it, or four
-//     or ten if it is long.
-//  3. An EventSource, a script and a frame show no bytes: their address is
-//     fetched once more beside them, and what they do give is shown too.
+//  1. fetch: the response is cloned, so the bytes that are shown are those that
+//     the client reads.
+//  2. WebSocket: a browser does not show the frames, so their first bytes are
+//     computed. An uncompressed, unfragmented text frame of a server starts with
+//     two bytes, or four or ten if its text is long.
+//  3. EventSource, script and iframe: a browser does not show their bytes. The
+//     same address is requested a second time, and those bytes are shown. What
+//     an EventSource or an iframe delivers is shown too.
 
 const rows = document.getElementById("bytes");
 const mostRows = 300;
 const fetchBytes = window.fetch;
 const escaped = { "\n": "↵\n", "\r": "␍", "\t": "␉" };
 
-// row shows what has come, or what was asked for, and when. kind is "asked",
-// "head", "bytes", "end", "cut", "event", "markup" or "sent".
+// row appends a row with the time, a label and a text. kind is the row's CSS
+// class: "request", "head", "bytes", "end", "cut", "event", "markup" or "sent".
 function row(kind, text, label = kind) {
   const atEnd = rows.scrollHeight - rows.scrollTop - rows.clientHeight < 48;
   const item = document.createElement("li");
@@ -33,8 +35,8 @@ function row(kind, text, label = kind) {
 
 const bytes = (count) => count + (count === 1 ? " byte" : " bytes");
 
-// follow shows a response as it comes.
-async function follow(response) {
+// showResponse shows a response while it arrives.
+async function showResponse(response) {
   const head = [...response.headers].map(([name, value]) => name + ": " + value).join("\n");
   row("head", response.status + " " + response.statusText + "\n" + head);
   const reader = response.body.getReader();
@@ -48,29 +50,30 @@ async function follow(response) {
     }
     row("end", "of the response");
   } catch {
-    row("cut", "before the end of the response");
+    row("cut", "before the end of the response", "connection lost");
   }
 }
 
-// beside fetches what something else has asked for.
-async function beside(address, headers = {}) {
+// requestAgain requests an address that the client has also requested, to show
+// the bytes of the response.
+async function requestAgain(address, headers = {}) {
   const { pathname, search } = new URL(address, location.href);
-  row("asked", "GET " + pathname + search, "asked beside");
+  row("request", "GET " + pathname + search, "second request");
   try {
-    await follow(await fetchBytes(address, { headers, cache: "no-store" }));
+    await showResponse(await fetchBytes(address, { headers, cache: "no-store" }));
   } catch {
-    row("cut", "no answer");
+    row("cut", "no answer", "failed");
   }
 }
 
 window.fetch = async (address, options) => {
-  row("asked", "GET " + address);
+  row("request", "GET " + address);
   try {
     const response = await fetchBytes(address, options);
-    follow(response.clone());
+    showResponse(response.clone());
     return response;
   } catch (error) {
-    row("cut", "no answer");
+    row("cut", "no answer", "failed");
     throw error;
   }
 };
@@ -79,8 +82,8 @@ window.EventSource = class extends EventSource {
   constructor(address, options) {
     super(address, options);
     let last = "";
-    this.addEventListener("open", () => beside(address, last === "" ? {} : { "Last-Event-ID": last }));
-    this.addEventListener("error", () => row("event", "error: the browser tries again"));
+    this.addEventListener("open", () => requestAgain(address, last === "" ? {} : { "Last-Event-ID": last }));
+    this.addEventListener("error", () => row("event", "error: the browser reconnects"));
     this.addEventListener("message", (event) => {
       last = event.lastEventId;
       row("event", "data: " + event.data + "\nlastEventId: " + last);
@@ -90,7 +93,8 @@ window.EventSource = class extends EventSource {
 
 const sockets = new Set();
 
-// frameHead is what stands before a text of so many bytes.
+// frameHead returns the first bytes of a text frame whose text has this many
+// bytes.
 function frameHead(size) {
   if (size < 126) return [0x81, size];
   if (size < 65536) return [0x81, 126, size >> 8, size & 255];
@@ -102,15 +106,18 @@ window.WebSocket = class extends WebSocket {
     super(address);
     const { pathname, search } = new URL(address);
     sockets.add(this);
-    row("asked", "GET " + pathname + search + "\nUpgrade: websocket");
+    row("request", "GET " + pathname + search + "\nUpgrade: websocket");
     this.addEventListener("open", () => row("head", "101 Switching Protocols" + (this.extensions && "\n" + this.extensions)));
     this.addEventListener("message", ({ data }) => this.show(data));
     this.addEventListener("close", ({ code, reason }) => {
       sockets.delete(this);
-      row(code === 1006 ? "cut" : "end", code === 1006 ? "without a close frame" : "close frame: " + code + " " + reason);
+      if (code === 1006) row("cut", "without a close frame", "connection lost");
+      else row("end", "close frame: " + code + " " + reason);
     });
   }
 
+  // show shows a frame. If the connection has compression, it shows only the
+  // inflated text, because the frame's own bytes are not known.
   show(data) {
     const size = new TextEncoder().encode(data).length;
     const head = frameHead(size);
@@ -125,13 +132,15 @@ window.WebSocket = class extends WebSocket {
   }
 };
 
+// Request again what each new script or iframe of the page loads.
 new MutationObserver((changes) => {
   for (const change of changes) {
-    for (const node of change.addedNodes) if (node.src) beside(node.src);
+    for (const node of change.addedNodes) if (node.src) requestAgain(node.src);
   }
 }).observe(document.documentElement, { childList: true, subtree: true });
 
-// The scripts in a frame call the page: each then is the one that runs.
+// The scripts in the iframe call icomet_cb. During the call, currentScript of the
+// iframe's document is the script that calls, so its markup can be shown.
 document.addEventListener("DOMContentLoaded", () => {
   const client = window.icomet_cb;
   if (!client) return;
@@ -141,6 +150,7 @@ document.addEventListener("DOMContentLoaded", () => {
   };
 });
 
+// The commands for curl name this server's address.
 for (const command of document.querySelectorAll(".curl")) {
   command.textContent = command.textContent.replace("http://127.0.0.1:8100", location.origin);
 }
@@ -159,9 +169,10 @@ document.getElementById("publish").addEventListener("submit", async (event) => {
   text.select();
 });
 
-// A browser has six connections to a server at most, for all its tabs. A page
-// that nobody looks at gives its own up, may have no others, and begins anew
-// when it is looked at: the server has kept what it misses.
+// A browser opens at most six connections to a server, for all tabs together. So
+// a hidden page closes its connections, and a Content-Security-Policy forbids it
+// new ones. When it is visible again, it reloads, and gets the messages that the
+// server has stored meanwhile.
 let paused = false;
 
 function pause() {
@@ -169,10 +180,10 @@ function pause() {
   paused = true;
   window.stop();
   for (const socket of sockets) socket.close();
-  const nothing = document.createElement("meta");
-  nothing.httpEquiv = "Content-Security-Policy";
-  nothing.content = "default-src 'none'";
-  document.head.append(nothing);
+  const policy = document.createElement("meta");
+  policy.httpEquiv = "Content-Security-Policy";
+  policy.content = "default-src 'none'";
+  document.head.append(policy);
 }
 
 document.addEventListener("visibilitychange", () => {

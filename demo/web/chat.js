@@ -1,6 +1,7 @@
-// The chat page: it joins what the user does (this file) with the messages'
-// coming (link.js), going (outbox.js), keeping (transcript.js) and showing
-// (log.js), and with who is here (presence.js).
+// The chat page. This file handles the user's actions and connects the other
+// parts: link.js receives and publishes messages, outbox.js holds messages that are
+// not published yet, transcript.js stores the last messages of a room, log.js shows
+// them, and presence.js tells who is in the room.
 
 import { Link } from "./link.js";
 import { Log, clock } from "./log.js";
@@ -15,8 +16,9 @@ const transports = { auto: "Automatic", ws: "WebSocket", sse: "Event stream", po
 const roomOf = (text) => plain(text, 32);
 const nameOf = (text) => plain(text, 24);
 
-// Who this is: an id that stays with the window, so that two windows of one
-// browser are two people, and a name. One that was chosen serves new windows too.
+// The user has an id and a name. The id is stored with the window, so two windows
+// of one browser are two users. A name that the user has chosen is stored in the
+// browser, too, and new windows start with it.
 const me = recall(tab, "me", "") || makeId();
 remember(tab, "me", me);
 let name = nameOf(recall(tab, "name", "") || recall(browser, "name", "")) || "Guest " + Math.floor(100 + Math.random() * 900);
@@ -25,8 +27,11 @@ let room = "";
 let transcript = null;
 let link = null;
 let state = "connecting";
-let away = null; // the note about an outage, while it lasts
-let returning = 0; // when a visitor who was here before was connected again
+let outage = null; // the note about an outage, while there is one
+
+// The time at which a user who has been in the room before was connected again. It is
+// Infinity before that, and 0 for a new user and after the first message of another user.
+let returning = 0;
 
 const log = new Log({ list: $("log"), scroll: $("scroll"), empty: $("empty"), newest: $("newest") }, me);
 const outbox = new Outbox((to, text) => link.publish(to, text), (item) => {
@@ -40,37 +45,40 @@ function makeId() {
   return Array.from(bytes, (b) => b.toString(16).padStart(2, "0")).join("");
 }
 
-// plain makes a text part of a channel's name, which has no control characters
-// and a bound in bytes.
+// plain returns a text that can be part of a channel's name: without control
+// characters, and with a limited number of characters.
 function plain(text, most) {
   return Array.from(text.replace(/[\u0000-\u001f\u007f]/g, "").trim()).slice(0, most).join("");
 }
 
+// roomOfAddress returns the room that the page's address names.
 function roomOfAddress() {
   let text = location.hash.slice(1);
   try {
     text = decodeURIComponent(text);
   } catch {
-    // not encoded: it is meant as it stands
+    // The text is not encoded correctly, so it is used unchanged.
   }
   return roomOf(text) || "lobby";
 }
 
-// chosen is the transport that the address names.
+// chosen returns the transport that the page's address names, or "auto".
 function chosen() {
   const name = new URLSearchParams(location.search).get("transport");
   return name in transports ? name : "auto";
 }
 
+// here returns the name of this window's presence channel.
 const here = () => hereChannel(room, name, me.slice(0, 6));
 
-// enter begins to read a room, from where it was left.
+// enter enters the room that the page's address names. It shows the stored messages,
+// and receives those after the position that Comet has stored.
 function enter() {
   if (link) link.end();
   link = null;
   room = roomOfAddress();
   transcript = new Transcript(room);
-  away = null;
+  outage = null;
   log.clear();
   transcript.entries.forEach((entry) => log.show(entry));
   outbox.of(room).forEach((item) => log.showPending(item));
@@ -84,8 +92,9 @@ function enter() {
   showPeople();
 }
 
-// take shows a message that has come. What was said before a visitor came back
-// stands below a line that says so.
+// take shows a message that has arrived. If the first message of another user after
+// the user's return was written earlier, it is the first missed one, and a line
+// above it says so.
 function take(message) {
   const entry = transcript.take(message);
   $("seq").textContent = message.seq + 1;
@@ -100,7 +109,8 @@ function take(message) {
 
 const words = { connecting: "Connecting", open: "Connected", down: "Disconnected" };
 
-// changed tells how the link is.
+// changed shows the state of the connection. If transports are chosen automatically,
+// it also shows the current one.
 function changed(now, why) {
   const status = $("status");
   state = now;
@@ -116,7 +126,7 @@ function changed(now, why) {
   hint();
 }
 
-// showPeople lists who is in the room, by name.
+// showPeople lists the people in the room, sorted by name.
 function showPeople() {
   const mine = me.slice(0, 6);
   const people = presence.people(room).sort((a, b) => a.name.localeCompare(b.name) || a.id.localeCompare(b.id));
@@ -127,35 +137,40 @@ function showPeople() {
   }));
 }
 
+// opened ends the note about an outage. Lines of presence may have been lost during
+// it, so they are requested again.
 function opened() {
   if (returning === Infinity) returning = Date.now();
-  if (!away) return;
+  if (!outage) return;
   presence.refresh();
-  away.textContent = "Disconnected at " + away.dataset.since + ", back at " + clock(Date.now());
-  away = null;
+  outage.textContent = "Disconnected at " + outage.dataset.since + ", connected again at " + clock(Date.now());
+  outage = null;
   $("status").textContent = "Connected again";
 }
 
+// closed shows a note about an outage.
 function closed(why) {
-  if (!away) {
-    away = log.note("");
-    away.dataset.since = clock(Date.now());
+  if (!outage) {
+    outage = log.note("");
+    outage.dataset.since = clock(Date.now());
   }
-  away.textContent = why ? why + ". Trying again." : "Disconnected at " + away.dataset.since + ". Trying to get back.";
+  outage.textContent = why ? why + ". Trying again." : "Disconnected at " + outage.dataset.since + ". Trying to reconnect.";
 }
 
+// hint shows how to send, or during an outage, what happens to messages.
 function hint() {
   const waiting = outbox.of(room).filter((item) => item.state === "waiting").length;
-  let text = "Enter sends, Shift and Enter begin a new line.";
+  let text = "Enter sends the message. Shift+Enter starts a new line.";
   const down = state === "down";
   if (down) {
-    text = "What you write now is sent when the connection is back.";
+    text = "Messages that you write now are sent when the connection is back.";
     if (waiting > 0) text = waiting + (waiting === 1 ? " message waits" : " messages wait") + " until the connection is back.";
   }
   $("hint").className = down ? "down" : "";
   if ($("hint").textContent !== text) $("hint").textContent = text;
 }
 
+// say sends the text that the user has written.
 function say() {
   const text = $("text").value.trim();
   if (text === "") return;
@@ -164,6 +179,7 @@ function say() {
   outbox.add(room, { id: makeId(), by: me, name, text, at: Date.now() });
 }
 
+// rename changes the user's name to the text of the name field.
 function rename() {
   const wanted = nameOf($("name").value) || name;
   $("name").value = wanted;
@@ -174,6 +190,7 @@ function rename() {
   link.rename(here());
 }
 
+// move goes to the room of the room field. The change of the address calls enter.
 function move() {
   const to = roomOf($("room").value) || room;
   if (to === room) $("room").value = room;
@@ -207,7 +224,7 @@ $("transport").addEventListener("change", () => {
   enter();
 });
 window.addEventListener("hashchange", enter);
-// A page that is kept for the "back" button holds no connection meanwhile.
+// A page in the back/forward cache holds no connection.
 window.addEventListener("pagehide", () => link.end());
 window.addEventListener("pageshow", (event) => {
   if (event.persisted) enter();

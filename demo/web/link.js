@@ -1,15 +1,16 @@
-// A Link reads a room by Comet (js/comet.js), which keeps the messages coming
-// whatever happens, and tells the chat what that means for its reader.
+// A Link receives and publishes a room's messages through Comet (js/comet.js),
+// which reconnects by itself. The Link translates Comet's events for the chat.
 //
-// On the same connection it is subscribed to a channel of its own, of which
-// nobody ever says anything: that it lives tells who is here (presence.js).
+// On the same connection the Link subscribes to a presence channel, which belongs
+// to this window alone. Nobody publishes on it. It exists while the window is
+// subscribed, which shows the other windows that this one is there (presence.js).
 
 const { Comet } = window;
-const reopen = 5000; // milliseconds after which a room that was closed is entered again
+const reopen = 5000; // milliseconds after which a channel that was closed is subscribed to again
 
 export class Link {
-  // on.message(message), on.note(text), and on.changed(state, why), where state
-  // is "connecting", "open", or "down".
+  // on has functions that are called: on.message(message), on.note(text), and
+  // on.changed(state, why), where state is "connecting", "open" or "down".
   constructor(room, presence, transport, on) {
     this.room = room;
     this.presence = presence;
@@ -21,11 +22,12 @@ export class Link {
       publishURL: "/demo/push",
       onmessage: (message) => message.channel === room && on.message(message),
       onlost: (channel, from, to) => channel === room && this.lost(from, to),
-      onstate: (state, reason) => this.told(state, reason),
+      onstate: (state, reason) => this.stateChanged(state, reason),
       onchannel: (channel, state) => state === "closed" && this.closed(channel),
     });
   }
 
+  // next is the number of the room's next message.
   get next() {
     return this.comet.next(this.room) || 1;
   }
@@ -34,22 +36,31 @@ export class Link {
     return this.comet.transport;
   }
 
-  // publish is a promise, as Comet's.
+  // publish publishes a text in a room, and returns the promise of Comet's publish.
   publish(room, text) {
     return this.comet.publish(room, text);
   }
 
-  told(state, reason) {
+  // stateChanged reports the state of the connection. While it is merely offline,
+  // there is no reason to show.
+  stateChanged(state, reason) {
     if (state === "connecting" || state === "open") this.on.changed(state, "");
     else this.on.changed("down", state === "offline" ? "" : reason);
   }
 
+  // lost reports that messages are missing. If to is null, the room has started
+  // anew at the server: the messages that it has now are delivered as new ones, and
+  // nothing is reported. The numbers may wrap, so their difference has 32 bits.
   lost(from, to) {
-    if (to === null) return; // a server without a memory: what it has now comes as news
+    if (to === null) return;
     const count = ((to - from) | 0) + 1;
-    this.on.note(count === 1 ? "1 message was not kept." : count + " messages were not kept.");
+    let text = count + " messages are missing: the server no longer has them.";
+    if (count === 1) text = "1 message is missing: the server no longer has it.";
+    this.on.note(text);
   }
 
+  // closed subscribes again, after a while, to a channel that was closed at the
+  // server, unless the window uses another one by then.
   closed(channel) {
     if (channel === this.room) this.on.note("The room was closed. It opens again in a moment.");
     setTimeout(() => {
@@ -57,13 +68,16 @@ export class Link {
     }, reopen);
   }
 
-  // rename is for a new channel of presence.
+  // rename changes to another presence channel, because the user's name is part of
+  // its name.
   rename(presence) {
     this.comet.unsubscribe(this.presence);
     this.comet.subscribe(presence, 0);
     this.presence = presence;
   }
 
+  // end stops receiving. unsubscribe also deletes Comet's stored position in the
+  // presence channel, which is of no use later.
   end() {
     this.comet.unsubscribe(this.presence);
     this.comet.close();

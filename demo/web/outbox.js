@@ -1,13 +1,15 @@
-// The Outbox holds what was written until the server has it. It is kept with
-// the window, so that a reload does not lose it. Each message carries an id:
-// sent twice, because an answer was lost, it is shown once.
+// An Outbox holds the user's messages until the server has accepted or refused
+// them. It is stored in the window's session storage, so a reload does not lose
+// them. If an answer is lost, the message is sent again. Its id lets the readers
+// recognize the duplicate, so it is shown once.
 
 import { tab, recall, remember } from "./store.js";
 
 export class Outbox {
-  // publish(room, text) is a promise, which is rejected as Comet's is. changed(item)
-  // is called when an item's state does: "waiting", "sending", "sent", or "refused"
-  // with item.why.
+  // publish(room, text) returns a promise, which is rejected with the errors of
+  // Comet's publish. changed(item) is called when an item is added and when its state
+  // changes. The state is "waiting", "sending", "sent" or "refused". item.why is the
+  // reason of the last failure.
   constructor(publish, changed) {
     this.publish = publish;
     this.changed = changed;
@@ -17,11 +19,12 @@ export class Outbox {
     for (const item of this.items) item.state = "waiting";
   }
 
-  // of returns a room's items.
+  // of returns the items of a room.
   of(room) {
     return this.items.filter((item) => item.room === room);
   }
 
+  // add adds a message, and sends it if the page is online.
   add(room, entry) {
     const item = { room, entry, state: "waiting" };
     this.items.push(item);
@@ -30,18 +33,22 @@ export class Outbox {
     this.flush();
   }
 
-  // confirm: a message has come back from the server.
+  // confirm removes the message with this id, because the server has it or has
+  // refused it.
   confirm(id) {
     this.items = this.items.filter((item) => item.entry.id !== id);
     this.save();
   }
 
+  // setOnline tells the outbox whether the page is connected.
   setOnline(online) {
     this.online = online;
     if (online) this.flush();
   }
 
-  // flush sends what waits, one after the other, in the order of writing.
+  // flush sends the waiting messages one after the other, in the order in which they
+  // were written. After a failure that may be temporary it stops, and tries again a
+  // little later.
   async flush() {
     if (this.busy) return;
     this.busy = true;
@@ -61,6 +68,7 @@ export class Outbox {
     this.busy = false;
   }
 
+  // post publishes an item and returns its new state.
   async post(item) {
     try {
       await this.publish(item.room, JSON.stringify(item.entry));

@@ -1,37 +1,38 @@
-// Who is here. Each window is subscribed to a channel of its own, named
-// here/ROOM/NAME-ID, and the server says which channels live: /demo/psub is an
-// endless response with a line "1 CHANNEL" when one comes to life, and now and
-// then while it lives, and "0 CHANNEL" when it goes, a while after its last
-// subscriber.
+// Presence tells who is in a room. Each window subscribes to its own presence
+// channel, here/ROOM/NAME-ID, and the server reports which channels exist.
+// /demo/psub is an endless response. It has a line "1 CHANNEL" when a channel is
+// created, and again from time to time while it exists. It has a line "0 CHANNEL"
+// when the channel is deleted, some time after its last subscriber has left.
 //
-// The windows of a browser share one such response where there are locks: the
-// one that has the lock reads, and tells the others. Without locks a window
-// reads for itself while it is looked at.
+// If the browser has Web Locks and BroadcastChannel, its windows share one such
+// response: the window that holds the lock reads it and sends the channels to the
+// others. Otherwise each window reads its own response while it is visible.
 
-const shared = "ccomet here";
+const shared = "ccomet here"; // name of the lock and of the BroadcastChannel
 const retry = 2000; // milliseconds
 
-// hereChannel is the name of a window's channel.
+// hereChannel returns the name of a window's presence channel.
 export function hereChannel(room, name, id) {
   return "here/" + room + "/" + name.replaceAll("/", " ") + "-" + id;
 }
 
-// parseHere is the way back, null for other channels. A room may have slashes.
+// parseHere returns the room, name and id of a presence channel, or null for other
+// channels. The name of a room may have slashes.
 function parseHere(channel) {
   const [, room, name, id] = /^here\/(.*)\/([^/]*)-([0-9a-f]+)$/.exec(channel) || [];
   return id ? { room, name, id } : null;
 }
 
 export class Presence {
-  // changed() is called when people() may say something new.
+  // changed() is called when the result of people() may have changed.
   constructor(changed) {
     this.changed = changed;
-    this.channels = []; // that live, the oldest first
-    this.reading = null; // ends what is read
-    this.release = null; // gives the lock up
+    this.channels = []; // presence channels that exist, in the order in which they were reported
+    this.reading = null; // the AbortController of the response that is being read
+    this.release = null; // releases the lock; null: this window does not hold it
     this.begin();
-    document.addEventListener("visibilitychange", () => this.look());
-    // A page that is kept for the "back" button holds nothing meanwhile.
+    document.addEventListener("visibilitychange", () => this.readWhileVisible());
+    // A page in the back/forward cache holds no lock and no connection.
     window.addEventListener("pagehide", () => this.end());
     window.addEventListener("pageshow", (event) => event.persisted && this.begin());
   }
@@ -39,7 +40,7 @@ export class Presence {
   begin() {
     this.ended = false;
     if (navigator.locks && window.BroadcastChannel) this.share();
-    else this.look();
+    else this.readWhileVisible();
   }
 
   end() {
@@ -50,8 +51,8 @@ export class Presence {
     this.release = null;
   }
 
-  // people are those in a room: { id, name }. Who has a new name has two
-  // channels for a while: the later one counts.
+  // people returns the people in a room, as { id, name }. A user who has changed
+  // names has two channels for a while, and the last one counts.
   people(room) {
     const found = new Map();
     for (const channel of this.channels) {
@@ -61,12 +62,15 @@ export class Presence {
     return [...found.values()];
   }
 
-  // refresh reads anew: the network was gone, and may have swallowed lines.
+  // refresh requests the list of channels again. It is called after an outage of the
+  // network, in which lines may have been lost.
   refresh() {
     if (this.reading) this.reading.abort();
     else if (this.bus) this.bus.postMessage("refresh");
   }
 
+  // share joins the other windows of the browser. The window that gets the lock reads
+  // until it ends. A new window asks for the channels, and the reading window answers.
   share() {
     const bus = new BroadcastChannel(shared);
     bus.onmessage = ({ data }) => {
@@ -83,34 +87,38 @@ export class Presence {
     });
   }
 
-  // look is for a window that reads for itself.
-  look() {
+  // readWhileVisible starts or stops reading in a window that does not share.
+  readWhileVisible() {
     if (this.bus) return;
     if (document.hidden) this.reading?.abort();
     else if (!this.reading) this.read();
   }
 
+  // read reads one response after the other, until the page ends or, if it does not
+  // share, is hidden.
   async read() {
-    if (this.reading) return; // it goes on by itself
+    if (this.reading) return;
     while (!this.ended && (this.bus || !document.hidden)) {
       this.reading = new AbortController();
       try {
         await this.readLines(this.reading.signal);
       } catch {
-        // cut off, refused, or to be read anew
+        // The connection was lost, the server has refused the request, or refresh was
+        // called.
       }
       if (!this.reading.signal.aborted) await new Promise((resolve) => setTimeout(resolve, retry));
     }
     this.reading = null;
   }
 
-  // readLines begins with all that live, since now=1 asks for them.
+  // readLines reads one response. With now=1 it begins with all channels that exist at
+  // the server.
   async readLines(signal) {
     const response = await fetch("/demo/psub?now=1", { signal, cache: "no-store" });
     if (!response.ok) throw new Error(response.statusText);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
-    const live = new Set();
+    const channels = new Set();
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
@@ -118,10 +126,10 @@ export class Presence {
       rest = lines.pop();
       for (const line of lines) {
         const channel = line.slice(2);
-        if (line.startsWith("1 here/")) live.add(channel);
-        else live.delete(channel);
+        if (line.startsWith("1 here/")) channels.add(channel);
+        else channels.delete(channel);
       }
-      this.set([...live]);
+      this.set([...channels]);
       this.bus?.postMessage(this.channels);
     }
   }

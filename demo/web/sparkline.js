@@ -1,11 +1,12 @@
-// A Sparkline draws readings over time as one line, from zero to their most.
-// It is for the eye only: the numbers stand beside it.
+// A Sparkline draws readings over time as one line. Its vertical scale goes from
+// zero to the largest reading. It is hidden from screen readers, because the page
+// also shows the numbers.
 
 const namespace = "http://www.w3.org/2000/svg";
 const width = 300;
 const height = 48;
-const margin = 2; // for the width of the line
-const gap = 5000; // milliseconds without a reading that break the line
+const margin = 2; // so that no part of the line's width is cut off
+const gap = 5000; // milliseconds; the line is interrupted if there was no reading for longer
 
 export class Sparkline {
   constructor() {
@@ -21,7 +22,8 @@ export class Sparkline {
     this.svg.append(ground, this.line);
   }
 
-  // draw shows readings { at, value }, the oldest first, from one time to another.
+  // draw draws readings { at, value }, which are sorted by time, for the time between
+  // from and to.
   draw(readings, from, to) {
     const most = readings.reduce((max, reading) => Math.max(max, reading.value), 0) || 1;
     let path = "";

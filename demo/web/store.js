@@ -1,6 +1,7 @@
-// What is remembered between visits. A browser may refuse to keep anything:
-// then it is remembered as long as the page is open.
+// Values that the browser stores between visits. A browser may refuse to store
+// anything. Then nothing is remembered after the page is closed.
 
+// recall returns the stored value of a key, or otherwise if there is none.
 export function recall(area, key, otherwise) {
   try {
     const text = area().getItem("ccomet:" + key);
@@ -10,14 +11,17 @@ export function recall(area, key, otherwise) {
   }
 }
 
+// remember stores a value, if the browser permits it.
 export function remember(area, key, value) {
   try {
     area().setItem("ccomet:" + key, JSON.stringify(value));
   } catch {
-    // full, or forbidden
+    // The storage is full or forbidden.
   }
 }
 
-// The areas are functions, because naming one may throw already.
+// The storage areas. They are functions because a browser may throw an exception
+// when a page merely refers to one. browser is shared by all windows, tab belongs to
+// one window.
 export const browser = () => window.localStorage;
 export const tab = () => window.sessionStorage;

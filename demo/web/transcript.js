@@ -1,20 +1,20 @@
-// A Transcript is what this browser knows of a room: the last messages. It is
-// kept, so that a reload or a later visit begins with them.
+// A Transcript holds the last messages of a room. They are stored in the browser,
+// so a reload or a later visit shows them at once.
 
 import { browser, recall, remember } from "./store.js";
 
-const kept = 200;
+const kept = 200; // messages
 
 export class Transcript {
   constructor(room) {
     this.key = "room:" + room;
-    const was = recall(browser, this.key, {});
-    this.entries = Array.isArray(was.entries) ? was.entries : [];
+    const stored = recall(browser, this.key, {});
+    this.entries = Array.isArray(stored.entries) ? stored.entries : [];
     this.ids = new Set(this.entries.map((entry) => entry.id));
   }
 
-  // take keeps a message, and returns it as an entry to show, or null if it is
-  // there: what was sent twice, because an answer was lost, comes twice.
+  // take stores a message and returns its entry, to be shown. It returns null if the
+  // message is there already: a message whose answer was lost is sent twice.
   take(message) {
     const entry = read(message);
     if (this.ids.has(entry.id)) return null;
@@ -26,23 +26,23 @@ export class Transcript {
   }
 }
 
-// read makes an entry of a message. Whoever publishes with curl sends text
-// that is not this page's JSON: it is shown as it is.
+// read converts a message to an entry. A message that was published with curl is
+// not this page's JSON, so its text is shown unchanged.
 function read(message) {
-  let it = null;
+  let parsed = null;
   try {
-    it = JSON.parse(message.content);
+    parsed = JSON.parse(message.content);
   } catch {
-    // plain text
+    // It is plain text.
   }
-  if (it === null || typeof it !== "object" || typeof it.text !== "string") {
+  if (parsed === null || typeof parsed !== "object" || typeof parsed.text !== "string") {
     return { id: message.seq + ":" + message.content.slice(0, 64) + ":" + Date.now(), name: "", text: message.content, at: Date.now() };
   }
   return {
-    id: String(it.id),
-    by: String(it.by),
-    name: String(it.name).slice(0, 32),
-    text: it.text,
-    at: Number.isFinite(it.at) ? it.at : Date.now(),
+    id: String(parsed.id),
+    by: String(parsed.by),
+    name: String(parsed.name).slice(0, 32),
+    text: parsed.text,
+    at: Number.isFinite(parsed.at) ? parsed.at : Date.now(),
   };
 }

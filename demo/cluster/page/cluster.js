@@ -1,26 +1,28 @@
-// The page of the cluster: a subscriber that tells which node it is at, and the state of all
-// processes with their switches.
+// The cluster page. It receives the messages of a channel and shows which node it is
+// connected to. It also shows the state of all processes, with buttons to change it.
 
 const channel = "cluster";
-const kept = 300; // lines of the list
+const maxLines = 300; // of the list
 
 const $ = (id) => document.getElementById(id);
 
 // --- The subscriber ----------------------------------------------------------
 
-let next = 0; // the number that is wanted next; 0 until one is known
+let next = 0; // number of the next message; 0: not known yet
 let epoch = "";
 let node = "";
+// wrong counts the messages that were duplicate or out of order.
 const counts = { received: 0, lost: 0, wrong: 0 };
 
-function say(text, told) {
+// say appends a line to the list. If isNote is true, the line is not a message.
+function say(text, isNote) {
   const list = $("messages");
   const line = document.createElement("li");
   line.textContent = text;
-  if (told) line.className = "told";
+  if (isNote) line.className = "note";
   const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
   list.append(line);
-  while (list.childElementCount > kept) list.firstElementChild.remove();
+  while (list.childElementCount > maxLines) list.firstElementChild.remove();
   if (atEnd) list.scrollTop = list.scrollHeight;
 }
 
@@ -29,6 +31,7 @@ function count(what, by) {
   $(what).textContent = counts[what];
 }
 
+// take handles an object of the response.
 function take(m) {
   if (m.epoch) epoch = m.epoch;
   switch (m.type) {
@@ -46,20 +49,20 @@ function take(m) {
       const n = to ? to - from + 1 : 0;
       count("lost", n);
       next = m.seq;
-      say(`lost: ${m.content}${n > 60000 ? " (most of these numbers were never given: they were skipped)" : ""}`, true);
+      say(`lost: ${m.content}${n > 60000 ? " (most of these numbers had no message: the servers skipped them)" : ""}`, true);
       break;
     }
   }
 }
 
-// subscribe reads one response to its end.
+// subscribe makes a request, and reads the response to its end.
 async function subscribe() {
   const response = await fetch(`/stream?cname=${channel}&lost=1&seq=${next}&epoch=${epoch}`, { cache: "no-store" });
   if (!response.ok || !response.body) throw new Error(`status ${response.status}`);
   const at = response.headers.get("X-Node") || "?";
-  if (at !== node) say(`at ${at}`, true);
+  if (at !== node) say(`connected to ${at}`, true);
   node = at;
-  $("here").textContent = `You are at ${node}.`;
+  $("here").textContent = `You are connected to ${node}.`;
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   for (let rest = ""; ;) {
     const { value, done } = await reader.read();
@@ -70,14 +73,15 @@ async function subscribe() {
   }
 }
 
-async function goOn() {
+// stayConnected subscribes again whenever a response has ended.
+async function stayConnected() {
   for (;;) {
     try {
       await subscribe();
     } catch (e) {
-      console.info(String(e)); // the connection was cut, or there is no node
+      console.info(String(e)); // the connection was lost, or no node can be reached
     }
-    $("here").textContent = node ? `Cut off from ${node}. Connecting.` : "Connecting.";
+    $("here").textContent = node ? `The connection to ${node} was lost. Connecting.` : "Connecting.";
     node = "";
     await new Promise((done) => setTimeout(done, 300 + 400 * Math.random()));
   }
@@ -85,21 +89,24 @@ async function goOn() {
 
 // --- The processes -----------------------------------------------------------
 
+// The buttons of a process in each state: the requested action, and the text.
 const switches = {
   runs: [["stop", "Stop"], ["kill", "Kill"], ["freeze", "Freeze"]],
-  frozen: [["thaw", "Go on"], ["kill", "Kill"]],
+  frozen: [["thaw", "Continue"], ["kill", "Kill"]],
   stopped: [["start", "Start"]],
 };
-const words = { runs: "runs", frozen: "is frozen", stopped: "is stopped" };
+const words = { runs: "running", frozen: "frozen", stopped: "stopped" };
 
+// post sends a request to the cluster program, and shows its refusal.
 async function post(path, form) {
   const body = new URLSearchParams(form);
   const response = await fetch(path, { method: "POST", body, headers: { "X-Cluster-Demo": "1" } });
   if (!response.ok) say(`${path}: ${response.status} ${await response.text()}`, true);
 }
 
-const cards = new Map();
+const cards = new Map(); // by name of the process
 
+// card returns the card of a process, and creates it if necessary.
 function card(name) {
   let li = cards.get(name);
   if (!li) {
@@ -112,6 +119,8 @@ function card(name) {
   return li;
 }
 
+// show updates the card of a process. values are the figures to show, trouble is the
+// reason why a node is not ready, and link is the address of the node's chat.
 function show(name, state, values, trouble, link) {
   const li = card(name);
   li.className = state + (name === node ? " here" : "");
@@ -132,7 +141,7 @@ function show(name, state, values, trouble, link) {
   }));
   li.querySelector(".ready").textContent = trouble;
   const row = li.querySelector(".switches");
-  if (row.dataset.state !== state) { // else the focus would be lost
+  if (row.dataset.state !== state) { // otherwise a button that has the focus would lose it
     row.dataset.state = state;
     row.replaceChildren(...switches[state].map(([to, text]) => {
       const button = document.createElement("button");
@@ -151,7 +160,7 @@ function show(name, state, values, trouble, link) {
     if (link) {
       const a = document.createElement("a");
       a.href = link;
-      a.textContent = "Its chat";
+      a.textContent = "Chat at this node";
       row.append(a);
     }
   }
@@ -159,6 +168,7 @@ function show(name, state, values, trouble, link) {
 
 const number = (n) => (n ?? 0).toLocaleString("en");
 
+// look reads the state of all processes and shows it.
 async function look() {
   const state = await (await fetch("/cluster/state", { cache: "no-store" })).json();
   for (const n of state.nodes) {
@@ -173,6 +183,7 @@ async function look() {
   $("refusal").textContent = state.last ? `The last refusal: ${state.last}` : "";
 }
 
+// watch keeps the state up to date.
 async function watch() {
   for (;;) {
     try {
@@ -184,5 +195,5 @@ async function watch() {
   }
 }
 
-goOn();
+stayConnected();
 watch();

@@ -1,5 +1,5 @@
-let seq = 1; // from the oldest that is kept on
-let tag = ""; // of what was answered last
+let seq = 1; // number of the next message; 1: the oldest that the server has
+let tag = ""; // the ETag of the last answer
 
 async function ask() {
   try {
@@ -11,10 +11,10 @@ async function ask() {
         seq = message.seq + 1;
       }
       if (messages.length === 0) seq = next;
-      tag = seq === next ? response.headers.get("ETag") : ""; // else there are more
+      tag = seq === next ? response.headers.get("ETag") : ""; // without a tag, the server sends the further messages
     }
   } catch {
-    // It asks again.
+    // The request has failed, and is repeated.
   }
   setTimeout(ask, 3000);
 }

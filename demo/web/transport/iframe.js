@@ -1,6 +1,6 @@
-let seq = 1; // from the oldest that is kept on
+let seq = 1; // number of the next message; 1: the oldest that the server has
 
-// The scripts in the frame call this.
+// The scripts in the iframe call this function.
 function icomet_cb(message) {
   if (message.type === "data" || message.type === "broadcast") {
     document.getElementById("messages").append(message.content, "\n");
@@ -14,7 +14,7 @@ function wait() {
   const frame = document.createElement("iframe");
   frame.hidden = true;
   frame.src = "/iframe?cname=transports&seq=" + seq;
-  frame.onload = () => { // its document has ended
+  frame.onload = () => { // the document has ended
     frame.remove();
     setTimeout(wait, 3000);
   };

@@ -1,4 +1,4 @@
-let seq = 1; // from the oldest that is kept on
+let seq = 1; // number of the next message; 1: the oldest that the server has
 let pause = 0; // milliseconds before the next request
 
 function ask() {
@@ -14,7 +14,8 @@ function next(script, delay) {
   setTimeout(ask, delay);
 }
 
-// The server's answer calls this: with a message, or an array of several.
+// The server's answer is a script that calls this function with a message, or with
+// an array of messages.
 function answer(said) {
   pause = 0;
   for (const message of [said].flat()) {
@@ -24,7 +25,7 @@ function answer(said) {
     } else if (message.type === "next_seq") {
       seq = message.seq;
     } else if (message.type !== "noop") {
-      pause = 3000; // closed, or refused
+      pause = 3000; // the channel was closed, or the request was refused
     }
   }
 }

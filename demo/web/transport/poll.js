@@ -2,7 +2,7 @@ async function poll(seq) {
   try {
     const response = await fetch("/poll?cname=transports&seq=" + seq);
     const answer = await response.json();
-    // One message, or an array of those that came meanwhile.
+    // The answer is one message, or an array of messages.
     for (const message of [answer].flat()) {
       if (message.type === "data" || message.type === "broadcast") {
         document.getElementById("messages").append(message.content, "\n");
@@ -10,7 +10,7 @@ async function poll(seq) {
       } else if (message.type === "next_seq") {
         seq = message.seq;
       } else if (message.type !== "noop") {
-        throw new Error(message.content); // refused, or closed
+        throw new Error(message.content); // the request was refused, or the channel was closed
       }
     }
     poll(seq);
@@ -19,4 +19,4 @@ async function poll(seq) {
   }
 }
 
-poll(1); // from the oldest that is kept on
+poll(1); // start with the oldest message that the server has

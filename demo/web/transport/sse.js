@@ -1,4 +1,4 @@
-// From the oldest that is kept on.
+// Start with the oldest message that the server has.
 const source = new EventSource("/sse?cname=transports&seq=1");
 
 source.onmessage = (event) => {
@@ -6,6 +6,6 @@ source.onmessage = (event) => {
   if (message.type === "data" || message.type === "broadcast") {
     document.getElementById("messages").append(message.content, "\n");
   } else if (message.type === "close" || Number(message.type) > 0) {
-    source.close(); // closed, or refused: do not ask again
+    source.close(); // the channel was closed, or the request was refused: do not reconnect
   }
 };

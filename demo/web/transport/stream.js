@@ -1,4 +1,4 @@
-let seq = 1; // from the oldest that is kept on
+let seq = 1; // number of the next message; 1: the oldest that the server has
 
 async function stream() {
   try {
@@ -9,11 +9,11 @@ async function stream() {
       const { value, done } = await reader.read();
       if (done) break;
       const lines = (text + value).split("\n");
-      text = lines.pop(); // what is not whole yet
+      text = lines.pop(); // the last line is not complete yet
       lines.map(JSON.parse).forEach(take);
     }
   } catch {
-    // Cut off: it goes on from its place.
+    // The connection was lost. The next request continues with message seq.
   }
   setTimeout(stream, 3000);
 }

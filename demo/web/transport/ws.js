@@ -1,10 +1,10 @@
-let seq = 1; // from the oldest that is kept on
+let seq = 1; // number of the next message; 1: the oldest that the server has
 
 function connect() {
   const socket = new WebSocket(location.origin.replace("http", "ws") + "/ws");
   socket.onopen = () => socket.send(JSON.stringify({ op: "sub", cname: "transports", seq }));
   socket.onmessage = (event) => take(JSON.parse(event.data));
-  socket.onclose = () => setTimeout(connect, 3000); // it goes on from its place
+  socket.onclose = () => setTimeout(connect, 3000); // the next connection continues with message seq
 }
 
 function take(message) {
