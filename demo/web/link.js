@@ -8,6 +8,12 @@
 const { Comet } = window;
 const reopen = 5000; // milliseconds after which a channel that was closed is subscribed to again
 
+// After a crash of the server, or a failover or restart of Redis, each channel skips
+// at least this many numbers (StateGap and LogGap in comet/internal/record). Most of
+// them, or all, never had a message. So if this many numbers are missing, their count
+// does not tell how many messages are.
+const leastSkipped = 65536;
+
 export class Link {
   // on has functions that are called: on.message(message), on.note(text), and
   // on.changed(state, why), where state is "connecting", "open" or "down".
@@ -56,6 +62,7 @@ export class Link {
     const count = ((to - from) | 0) + 1;
     let text = count + " messages are missing: the server no longer has them.";
     if (count === 1) text = "1 message is missing: the server no longer has it.";
+    if (count >= leastSkipped) text = "Messages may be missing here: the server has skipped numbers.";
     this.on.note(text);
   }
 
