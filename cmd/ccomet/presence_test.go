@@ -28,6 +28,21 @@ func TestChatHere(t *testing.T) {
 	eve.lists("Ada Lovelace", "Bob <b>", "Eve -1f (you)")
 }
 
+// TestChatHereAtOnce: a user is listed as soon as the page is connected, and under a new name as
+// soon as it is changed, although no presence has been received. A server of a cluster may report
+// the channels of another server late.
+func TestChatHereAtOnce(t *testing.T) {
+	t.Parallel()
+	b := newBrowser(t)
+	p := start(t, nil, "--demo")
+	ada := b.visit(t, "http://"+p.front+"/", "window.fetch = () => new Promise(() => {})")
+	ada.holds(`/^Guest \d+ \(you\)$/.test(document.querySelector("#people").textContent)`)
+	ada.set("#name", "Ada")
+	ada.lists("Ada (you)")
+	ada.set("#room", "elsewhere")
+	ada.lists("Ada (you)")
+}
+
 // TestChatOneBrowser: the windows of one browser share a connection for messages and one for
 // presence. When the window with them is closed, another takes them over.
 func TestChatOneBrowser(t *testing.T) {

@@ -119,6 +119,7 @@ function changed(now, why) {
   status.title = why;
   if (state === "open") opened();
   if (state === "down") closed(why);
+  showPeople();
   outbox.setOnline(state === "open");
   if (link) $("seq").textContent = link.next;
   const used = link && chosen() === "auto" ? transports[link.transport] : "";
@@ -129,7 +130,8 @@ function changed(now, why) {
 // showPeople lists the people in the room, sorted by name.
 function showPeople() {
   const mine = me.slice(0, 6);
-  const people = presence.people(room).sort((a, b) => a.name.localeCompare(b.name) || a.id.localeCompare(b.id));
+  const own = state === "open" ? here() : "";
+  const people = presence.people(room, own).sort((a, b) => a.name.localeCompare(b.name) || a.id.localeCompare(b.id));
   $("people").replaceChildren(...people.map((one) => {
     const item = document.createElement("li");
     item.textContent = one.name + (one.id === mine ? " (you)" : "");
@@ -188,6 +190,7 @@ function rename() {
   remember(tab, "name", name);
   remember(browser, "name", name);
   link.rename(here());
+  showPeople();
 }
 
 // move goes to the room of the room field. The change of the address calls enter.
