@@ -47,6 +47,8 @@ func (s *shard) toBroker(m *mail.Mail) {
 		s.broker.Snapshot(m)
 	case mail.ListChannels:
 		s.broker.Presence.List(m)
+	case mail.ListAsked:
+		s.broker.Presence.AnnounceAll(s.loop.Now())
 	case mail.Committed, mail.Attached, mail.Announced, mail.Unsettled, mail.CountAsked, mail.Counted:
 		s.broker.FromLog(m)
 	}
@@ -70,12 +72,13 @@ func (s *shard) toHub(m *mail.Mail) {
 	}
 }
 
-// toWeb dispatches mail for the web and for the shard. mail.Listening is for neither:
-// its only purpose is the turn that it causes.
+// toWeb dispatches mail for the web and for the shard.
 func (s *shard) toWeb(m *mail.Mail) {
 	switch m.Kind {
 	case mail.Explained:
 		s.web.ExplainedTo(m)
+	case mail.Listening: // the turn that it causes begins the round of presence
+		s.broker.Presence.Began()
 	case mail.DrainMark:
 		s.drain.Marks[m.Round()]++
 	case mail.ProbeHome, mail.ProbeLoop, mail.ProbeBack:

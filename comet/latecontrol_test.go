@@ -259,6 +259,17 @@ func testLatePresence(h *harness, log *lateLog, e *end) {
 	if !strings.Contains(string(psub.in), "1 a\n") {
 		h.t.Errorf("/psub says %q", psub.in)
 	}
+	if !slices.Contains(log.listens, true) {
+		h.t.Errorf("the other servers are not asked for their channels: %v", log.listens)
+	}
+	log.present = nil
+	h.srv.home("a").Post(mail.Mail{Kind: mail.ListAsked})
+	h.settle()
+	if !slices.Equal(log.present, []string{"true a"}) {
+		h.t.Errorf("a server that asks for all channels is told %q", log.present)
+	}
+	log.present = nil
+	psub.read()
 	psub.in = nil
 	e.close()
 	for range 2 { // first another server has the channel, then none

@@ -23,6 +23,7 @@ type lateLog struct {
 	present   []string
 	touched   []string // and for how long they are signed
 	wanted    bool
+	listens   []bool
 	prompt    bool // it attaches at once
 	taken     int
 	nodes     []Node
@@ -79,6 +80,7 @@ func (l lateEnd) Touch(cname []byte, lease time.Duration) {
 func (l lateEnd) Flush()                  {}
 func (l lateEnd) Partition([]byte) uint32 { return 0 }
 func (l lateEnd) Wanted() bool            { return l.wanted }
+func (l lateEnd) Listens(list bool)       { l.listens = append(l.listens, list) }
 func (l lateEnd) Taken(n int)             { l.taken += n }
 func (l lateEnd) Count(m mail.Mail)       { l.counts = append(l.counts, homed{l.home, m, string(m.Cname())}) }
 func (l lateEnd) Presence(cname []byte, alive bool) {

@@ -293,7 +293,7 @@ func TestClusterCounts(t *testing.T) {
 func TestClusterPresence(t *testing.T) {
 	t.Parallel()
 	s := newSharing(t, 2, "--channel-timeout", "1")
-	lines := bufio.NewReader(open(t, s.nodes[0].admin, "/psub"))
+	lines := open(t, s.nodes[0].admin, "/psub")
 	ctx, leave := context.WithCancel(t.Context())
 	defer leave()
 	request, _ := http.NewRequestWithContext(ctx, "GET", "http://"+s.nodes[1].front+"/stream?cname=a", nil)
@@ -317,6 +317,26 @@ func TestClusterPresence(t *testing.T) {
 	hear("1 a\n") // after a channel timeout at the latest, since it is repeated
 	leave()
 	hear("0 a\n")
+}
+
+// TestClusterPresenceNow: a listener with now=1 is told of the channels of other nodes at once, and
+// of new ones there. The channel timeout is longer than the test may take.
+func TestClusterPresenceNow(t *testing.T) {
+	t.Parallel()
+	s := newSharing(t, 2, "--channel-timeout", "3600")
+	expect(t, s.stream(1, "/stream?cname=a"), object("next_seq", "a", 1, "")+"\n")
+	for range 2 { // the second listener is told, too
+		lines := open(t, s.nodes[0].admin, "/psub?now=1")
+		expect(t, lines, "1 a\n")
+	}
+	lines := open(t, s.nodes[0].admin, "/psub")
+	expect(t, s.stream(1, "/stream?cname=b"), object("next_seq", "b", 1, "")+"\n")
+	for line := ""; line != "1 b\n"; {
+		var err error
+		if line, err = lines.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // TestClusterExplain: /explain describes the node that is asked, and names the others, also if

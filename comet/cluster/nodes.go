@@ -25,6 +25,7 @@ import (
 //	a  an answer: the asker's i, the number of the question, then for each name the number of
 //	   subscribers plus one, or 0 if the node does not have the channel
 //	p  lines of presence: "1 name" and "0 name"
+//	l  a listener to /psub at this node is to be told of all channels: others say them as p
 //
 // The value of a field is a list of words (words.go).
 const (
@@ -34,10 +35,12 @@ const (
 	fieldQuestion = "q"
 	fieldAnswer   = "a"
 	fieldPresence = "p"
+	fieldList     = "l"
 )
 
 const (
 	beatTime   = 2 * time.Second
+	listenTime = time.Second      // shortest time between two beats because of listeners
 	nodeTime   = 10 * time.Second // a node that is silent for longer is forgotten
 	controlMax = 10_000           // approximate number of entries that ctl keeps
 )
@@ -50,6 +53,8 @@ type nodes struct {
 
 	mu        sync.Mutex
 	others    map[string]*otherNode // by process
+	list      bool                  // the next beat asks for the presence of all channels
+	listened  time.Time             // when Listens last caused a beat
 	listening atomic.Bool           // another node has listeners to /psub
 	local     atomic.Pointer[func() broker.Node]
 
@@ -128,6 +133,30 @@ func (l *Log) sendBeat() {
 		listening = "1"
 	}
 	l.nodes.outbox.say(fieldBeat, appendWords(nil, n.Version, strconv.FormatInt(n.Channels, 10), strconv.FormatInt(n.Subscribers, 10), listening))
+	l.nodes.mu.Lock()
+	list := l.nodes.list
+	l.nodes.list = false
+	l.nodes.mu.Unlock()
+	if list {
+		l.nodes.outbox.say(fieldList, nil) // after the beat: others must know that this node listens
+	}
+}
+
+// Listens tells the other nodes with a beat that this one has a new listener to /psub. If there was
+// such a beat a moment ago, the next regular beat tells them.
+func (t *loop) Listens(list bool) {
+	n := &t.log.nodes
+	n.mu.Lock()
+	n.list = n.list || list
+	now := time.Now()
+	soon := now.Sub(n.listened) >= listenTime
+	if soon {
+		n.listened = now
+	}
+	n.mu.Unlock()
+	if soon {
+		t.log.sendBeat()
+	}
 }
 
 // beginControl sets where ctl is read from: its end.
@@ -175,9 +204,12 @@ func (l *Log) heard(node, process, field, text string) {
 	switch field {
 	case fieldBeat:
 		if len(words) >= 4 {
-			l.nodes.beaten(node, process, words, time.Now(), func() {
+			began := l.nodes.beaten(node, process, words, time.Now(), func() {
 				l.cfg.Log.Warn().Str("node", node).Msg("another node of the cluster has this one's name")
 			}, l.cfg.Node)
+			if began {
+				l.tellAll(mail.Listening)
+			}
 		}
 	case fieldQuestion:
 		if len(words) > 1 {
@@ -189,11 +221,23 @@ func (l *Log) heard(node, process, field, text string) {
 		}
 	case fieldPresence:
 		l.present(words)
+	case fieldList:
+		l.tellAll(mail.ListAsked)
 	}
 }
 
-// beaten records that a node runs. It calls same if the node is new and has this node's name, own.
-func (n *nodes) beaten(name, process string, words []string, now time.Time, same func(), own string) {
+// tellAll sends all loops a mail of a kind that has no content.
+func (l *Log) tellAll(kind mail.Kind) {
+	posts := l.posts()
+	for _, to := range posts.loops {
+		posts.add(to, mail.Mail{Kind: kind})
+	}
+	posts.post()
+}
+
+// beaten records that a node runs. It calls same if the node is new and has this node's name, own. It
+// reports whether other nodes have listeners to /psub from now on.
+func (n *nodes) beaten(name, process string, words []string, now time.Time, same func(), own string) (began bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	other := n.others[process]
@@ -210,7 +254,7 @@ func (n *nodes) beaten(name, process string, words []string, now time.Time, same
 	if other.Listening = 0; words[3] == "1" {
 		other.Listening = 1
 	}
-	n.update()
+	return n.update()
 }
 
 // forget removes nodes that have been silent for nodeTime.
@@ -226,12 +270,13 @@ func (n *nodes) forget(now time.Time) {
 	n.update()
 }
 
-func (n *nodes) update() {
+// update sets whether other nodes have listeners, and reports whether they had none before.
+func (n *nodes) update() (began bool) {
 	listening := false
 	for _, other := range n.others {
 		listening = listening || other.Listening != 0
 	}
-	n.listening.Store(listening)
+	return !n.listening.Swap(listening) && listening
 }
 
 // Nodes returns the other nodes that are known to run, sorted by name. Any goroutine may call it.

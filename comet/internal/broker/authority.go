@@ -27,6 +27,7 @@ import (
 //     its channels must be requested again. With FlagMore, messages may have been missed.
 //   - mail.Counted is the answer to Count.
 //   - mail.CountAsked: another server asks for the number of a channel's subscribers.
+//   - mail.ListAsked: another server asks for the presence of all channels.
 //
 // Announced and Unsettled concern all channels of a partition, and have an increasing index.
 // Attached contains the index of the last event that its number includes. That event may be
@@ -62,6 +63,10 @@ type Authority interface {
 	// Touch reports that a channel has subscribers: the log must keep its number, and extend
 	// its lease to at least this long.
 	Touch(cname []byte, lease time.Duration)
+	// Listens tells the other servers that this one has a new listener to presence. With list,
+	// each of them answers with the Presence of all its channels (mail.ListAsked). It takes up
+	// to two seconds if it was called a moment ago.
+	Listens(list bool)
 	// Wanted reports whether other servers have listeners to presence. Presence tells them that
 	// a channel was created or deleted.
 	Wanted() bool

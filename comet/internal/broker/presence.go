@@ -61,6 +61,17 @@ func appendPresence(dst []byte, alive bool, cname []byte) []byte {
 	return append(append(dst, cname...), '\n')
 }
 
+// Began handles mail.Listening: it tells the other servers that there are listeners here, once for
+// all loops.
+func (p *Presence) Began() {
+	if p.b.ID == 0 && p.b.remote != nil && p.b.totals.Listening.Load() != 0 {
+		p.b.remote.Listens(false)
+	}
+}
+
+// AnnounceAll handles mail.ListAsked: the round goes through all channels without a pause.
+func (p *Presence) AnnounceAll(now time.Time) { p.since = now.Add(-p.b.cfg.ChannelTimeout) }
+
 // SweepOn continues the round, as far as it is due by now.
 func (p *Presence) SweepOn(now time.Time) {
 	if !p.listened() {
@@ -103,8 +114,14 @@ func (p *Presence) due(now time.Time) time.Duration {
 	return min(max(left, reactor.TickLength), time.Second)
 }
 
-// List handles mail.ListChannels.
-func (p *Presence) List(m *mail.Mail) { p.listings = append(p.listings, *m) }
+// List handles mail.ListChannels. The first request of a listener goes to the first loop, which asks
+// the other servers for their channels.
+func (p *Presence) List(m *mail.Mail) {
+	if p.b.ID == 0 && m.Record() == 1 && p.b.remote != nil {
+		p.b.remote.Listens(true)
+	}
+	p.listings = append(p.listings, *m)
+}
 
 // RunListings answers requests for a list, within the turn's budget.
 func (p *Presence) RunListings() {

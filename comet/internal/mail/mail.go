@@ -39,6 +39,7 @@ const (
 	Unsettled  // Partition, Index; FlagMore: messages may have been missed
 	CountAsked // Reply; buf: name
 	Counted    // the CountAsked, with Subscribers, FlagExist
+	ListAsked  // the new listeners of another server are to be told of all channels
 	// To the brokers of all loops:
 	Broadcast    // msg: its content; with a shared log, to one loop only: Reply, op, buf: content. Answer: Done
 	Snapshot     // Record: of the channel to continue with (statesnapshot.go)
