@@ -54,7 +54,7 @@ export class Presence {
   // people returns the people in a room, as { id, name }. A user who has changed
   // names has two channels for a while, and the last one counts. own is this window's
   // channel if it is subscribed, or "". It is always included: in a cluster, a server
-  // may report a channel that another one has created only after half a minute.
+  // may report a channel of another one a little later.
   people(room, own) {
     const found = new Map();
     for (const channel of [...this.channels, own]) {
@@ -114,7 +114,7 @@ export class Presence {
   }
 
   // readLines reads one response. With now=1 it begins with all channels that exist at
-  // the server; a server of a cluster lists only its own.
+  // the server. In a cluster, those at the other servers follow.
   async readLines(signal) {
     const response = await fetch("/demo/psub?now=1", { signal, cache: "no-store" });
     if (!response.ok) throw new Error(response.statusText);
