@@ -302,21 +302,23 @@ func TestClusterPresence(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	hear := func(want string) {
-		t.Helper()
-		for {
-			line, err := lines.ReadString('\n')
-			if err != nil {
-				t.Fatalf("no line %q: %v", want, err)
-			}
-			if line == want {
-				return
-			}
+	hear(t, lines, "1 a\n") // after a channel timeout at the latest, since it is repeated
+	leave()
+	hear(t, lines, "0 a\n")
+}
+
+// hear reads lines up to one.
+func hear(t *testing.T, lines *bufio.Reader, want string) {
+	t.Helper()
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			t.Fatalf("no line %q: %v", want, err)
+		}
+		if line == want {
+			return
 		}
 	}
-	hear("1 a\n") // after a channel timeout at the latest, since it is repeated
-	leave()
-	hear("0 a\n")
 }
 
 // TestClusterPresenceNow: a listener with now=1 is told of the channels of other nodes at once, and
@@ -331,12 +333,7 @@ func TestClusterPresenceNow(t *testing.T) {
 	}
 	lines := open(t, s.nodes[0].admin, "/psub")
 	expect(t, s.stream(1, "/stream?cname=b"), object("next_seq", "b", 1, "")+"\n")
-	for line := ""; line != "1 b\n"; {
-		var err error
-		if line, err = lines.ReadString('\n'); err != nil {
-			t.Fatal(err)
-		}
-	}
+	hear(t, lines, "1 b\n")
 }
 
 // TestClusterExplain: /explain describes the node that is asked, and names the others, also if

@@ -23,9 +23,20 @@ func (a *aside) begin(r *receiver, cancel context.CancelCauseFunc) {
 		return
 	}
 	if wait := time.Until(a.until); wait > 0 && r.requested() > 0 {
-		a.timer = time.AfterFunc(wait, func() { cancel(errAgain) })
+		a.endAfter(wait)
 		return
 	}
+	a.clear(r)
+}
+
+// endAfter ends the present connection after a time.
+func (a *aside) endAfter(wait time.Duration) {
+	cancel := a.cancel
+	a.timer = time.AfterFunc(wait, func() { cancel(errAgain) })
+}
+
+// clear makes the next connection request all channels.
+func (a *aside) clear(r *receiver) {
 	a.until = time.Time{}
 	for _, c := range r.channels {
 		c.waits = false
@@ -60,17 +71,14 @@ func (r *receiver) refusedForNow(m *message) error {
 	c.refused, c.waits = true, true
 	if r.requested() == 0 {
 		r.heard = false
-		a.until = time.Time{} // the wait before the next connection is enough
-		for _, c := range r.channels {
-			c.waits = false
-		}
+		a.clear(r) // the wait before the next connection is enough
 		return err
 	}
 	wait := time.Until(a.until)
 	if a.until.IsZero() {
 		wait = max(a.backoff.next(0), r.told)
-		cancel := a.cancel
-		a.until, a.timer = time.Now().Add(wait), time.AfterFunc(wait, func() { cancel(errAgain) })
+		a.until = time.Now().Add(wait)
+		a.endAfter(wait)
 	}
 	if r.Retrying != nil {
 		r.Retrying(err, wait)

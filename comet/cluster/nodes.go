@@ -204,11 +204,12 @@ func (l *Log) heard(node, process, field, text string) {
 	switch field {
 	case fieldBeat:
 		if len(words) >= 4 {
-			began := l.nodes.beaten(node, process, words, time.Now(), func() {
+			first, listens := l.nodes.beaten(node, process, words, time.Now())
+			if first && node == l.cfg.Node {
 				l.cfg.Log.Warn().Str("node", node).Msg("another node of the cluster has this one's name")
-			}, l.cfg.Node)
-			if began {
-				l.tellAll(mail.Listening)
+			}
+			if listens {
+				l.tellAll(mail.Mail{Kind: mail.Listening})
 			}
 		}
 	case fieldQuestion:
@@ -222,31 +223,28 @@ func (l *Log) heard(node, process, field, text string) {
 	case fieldPresence:
 		l.present(words)
 	case fieldList:
-		l.tellAll(mail.ListAsked)
+		l.tellAll(mail.Mail{Kind: mail.ListAsked})
 	}
 }
 
-// tellAll sends all loops a mail of a kind that has no content.
-func (l *Log) tellAll(kind mail.Kind) {
+// tellAll sends a mail to all loops.
+func (l *Log) tellAll(m mail.Mail) {
 	posts := l.posts()
 	for _, to := range posts.loops {
-		posts.add(to, mail.Mail{Kind: kind})
+		posts.add(to, m)
 	}
 	posts.post()
 }
 
-// beaten records that a node runs. It calls same if the node is new and has this node's name, own. It
-// reports whether other nodes have listeners to /psub from now on.
-func (n *nodes) beaten(name, process string, words []string, now time.Time, same func(), own string) (began bool) {
+// beaten records that a node runs. first: it is the node's first beat. listens: other nodes have
+// listeners to /psub, and had none before.
+func (n *nodes) beaten(name, process string, words []string, now time.Time) (first, listens bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	other := n.others[process]
-	if other == nil {
+	if first = other == nil; first {
 		other = &otherNode{process: process}
 		n.others[process] = other
-		if name == own {
-			same()
-		}
 	}
 	other.Name, other.Version, other.heard = name, words[0], now
 	other.Channels, _ = strconv.ParseInt(words[1], 10, 64)
@@ -254,7 +252,7 @@ func (n *nodes) beaten(name, process string, words []string, now time.Time, same
 	if other.Listening = 0; words[3] == "1" {
 		other.Listening = 1
 	}
-	return n.update()
+	return first, n.update()
 }
 
 // forget removes nodes that have been silent for nodeTime.
@@ -319,10 +317,5 @@ func (l *Log) present(lines []string) {
 	for _, line := range lines {
 		text = append(append(text, line...), '\n')
 	}
-	message := msg.Of(0, 0, text)
-	posts := l.posts()
-	for _, to := range posts.loops {
-		posts.add(to, mail.Mail{Kind: mail.PresenceLine, Msg: message})
-	}
-	posts.post()
+	l.tellAll(mail.Mail{Kind: mail.PresenceLine, Msg: msg.Of(0, 0, text)})
 }

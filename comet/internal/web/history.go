@@ -133,30 +133,34 @@ func (x *exchange) historyArgs(m *mail.Mail) (tell bool, err error) {
 	if m.SetEpoch(epoch); epoch != record.EpochNone && m.Seq != 0 {
 		m.Flag |= mail.FlagPlace
 	}
-	if epoch, next, ok := x.knownTag(); ok {
-		m.SetTag(epoch, next)
+	if known := x.knownTag(); known.some {
+		m.SetTag(known.epoch, known.next)
 	}
 	return tell, nil
+}
+
+// stateTag is the state of a channel that an entity tag stands for.
+type stateTag struct {
+	epoch uint32
+	next  int32
+	some  bool // there is a tag
 }
 
 // knownTag returns the entity tag that the client knows. The field may appear several times (RFC 9110
 // 5.3), and a cache sends the tags of all answers that it holds. Of several tags only that with the
 // highest number can be the channel's, because its numbers rise.
-func (x *exchange) knownTag() (epoch uint32, next int32, ok bool) {
+func (x *exchange) knownTag() (known stateTag) {
 	for i := range x.req.NumHeaders() {
 		name, list := x.req.HeaderAt(i)
 		if !bytes.EqualFold(name, ifNoneMatch) {
 			continue
 		}
 		if string(list) == "*" { // matches any state
-			return record.EpochOther, 0, true
+			return stateTag{epoch: record.EpochOther, some: true}
 		}
-		e, n, found := newestTag(list)
-		if found && (!ok || n-next > 0) {
-			epoch, next, ok = e, n, true
-		}
+		known.takeNewest(list)
 	}
-	return epoch, next, ok
+	return known
 }
 
 var ifNoneMatch = []byte("If-None-Match")
@@ -167,20 +171,21 @@ func appendTag(dst []byte, epoch uint32, next int32) []byte {
 	return append(strconv.AppendInt(dst, int64(next), 10), '"')
 }
 
-// newestTag returns the entity tag in a list (RFC 9110 13.1.2) that has the form of this server's tags
-// and the highest number. Weak tags count too, because a proxy makes a tag weak when it compresses.
-func newestTag(list []byte) (epoch uint32, next int32, ok bool) {
+// takeNewest changes t to the entity tag in a list (RFC 9110 13.1.2) that has the form of this server's
+// tags and the highest number, if that is higher than t's. Weak tags count too, because a proxy makes a
+// tag weak when it compresses.
+func (t *stateTag) takeNewest(list []byte) {
 	for {
 		_, rest, found := bytes.Cut(list, []byte{'"'})
 		if !found {
-			return epoch, next, ok
+			return
 		}
 		var tag []byte
 		if tag, list, found = bytes.Cut(rest, []byte{'"'}); !found {
-			return epoch, next, ok
+			return
 		}
-		if e, n, valid := parseTag(tag); valid && (!ok || n-next > 0) {
-			epoch, next, ok = e, n, true
+		if epoch, next, ok := parseTag(tag); ok && (!t.some || next-t.next > 0) {
+			*t = stateTag{epoch, next, true}
 		}
 	}
 }
