@@ -43,7 +43,7 @@ test: ## Run all checks: format, vet, staticcheck, all tests with the race detec
 # The timeout is only for tests that hang. "make lint" has run vet already.
 GO_TEST = go test -timeout 1h -vet=off
 
-check: lint-here ## Run the quick checks, in less than a minute: format, vet, staticcheck, tests without browsers and nginx
+check: lint-here ## Run the quick checks, in about two minutes: format, vet, staticcheck, tests without browsers and nginx
 	$(GO_TEST) -short ./reactor ./httplite/... ./comet/... ./demo/... ./cmd/ccomet
 
 lint: lint-here ## Run gofmt, go vet (amd64, arm64) and staticcheck
