@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -138,8 +137,10 @@ func TestUpgradeLoops(t *testing.T) {
 	history := get(t, s.front, "/history?cname=idle&epoch=").body
 	c.stays(history)
 	c.hears()
-	var fds []int
 	loops := 2
+	const eachLoop = 4 + 3 // descriptors: its own, and its listeners
+	descriptors := func() int { return openFiles(t, s.cmd.Process.Pid) - eachLoop*loops }
+	before := descriptors()
 	for n, next := range []struct{ version, loops int }{{1, 1}, {0, 2}, {1, 3}, {0, 1}, {2, 1}, {2, 4}, {1, 2}} {
 		s.instead(next.version, fmt.Sprintf("--loops %d", next.loops))
 		said, err := s.upgrade()
@@ -156,7 +157,7 @@ func TestUpgradeLoops(t *testing.T) {
 		loops = next.loops
 		c.hears()
 		c.stays(history)
-		fds = append(fds, openFiles(t, s.cmd.Process.Pid)-4*loops)
+		descriptorsStay(t, before, 8, descriptors)
 		channel := fmt.Sprintf("p%d", n)
 		conn, joined := raw(t, s.front, "GET /stream?cname="+channel+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		readUntil(t, joined, "next_seq")
@@ -166,9 +167,6 @@ func TestUpgradeLoops(t *testing.T) {
 	s.push("idle", "last")
 	readUntil(t, idle, `"seq":2,"content":"last"`)
 	c.end()
-	if slices.Max(fds)-slices.Min(fds) > 8 { // descriptors of the requests for status
-		t.Errorf("descriptors after each upgrade, but for those of loops: %v", fds)
-	}
 	c.allNumbered()
 	s.stop(syscall.SIGTERM)
 }

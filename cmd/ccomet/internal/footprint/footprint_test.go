@@ -55,9 +55,9 @@ func TestGiveBack(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	touched := mapped[0][page] + mapped[1][page]
-	if present(t, mapped[0]) != 2 || touched != 2*'a' {
-		t.Fatal("the pages are not mapped")
+	// Each page is touched: the kernel maps a neighbour of a page only if that is not in use just now.
+	if touched := string([]byte{mapped[0][0], mapped[0][page], mapped[1][page]}); touched != "aaa" || present(t, mapped[0]) != 2 {
+		t.Fatalf("the pages have %q, and %d of 2 are mapped", touched, present(t, mapped[0]))
 	}
 	GiveBack()
 	if n := present(t, mapped[0]); n != 0 {
